@@ -1,0 +1,66 @@
+#include "core/base/cursor.h"
+#include "core/wire/ip.h"
+#include "core/wire/nhrp.h"
+#include "test/vectors/nhrp_same.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+/* A valid checksum, since a fuzzer does not find one; other bytes stay. */
+static void fix_checksum(uint8_t *data, size_t size)
+{
+	if (size < 20)
+		return;
+	size_t len = load_u16(data + 10);
+	if (len < 20 || len > size)
+		return;
+	store_u16(data + 12, 0);
+	store_u16(data + 12, ip_checksum(data, len));
+}
+
+/* What decodes encodes again, to the same packet and from then on to the same bytes. */
+static void check(const uint8_t *data, size_t size)
+{
+	struct nhrp_packet first, second;
+	uint8_t out[65535], again[65535];
+	if (nhrp_decode(data, size, &first) < 0)
+		return;
+	int len = nhrp_encode(&first, out, sizeof out);
+	must(len > 0 && (size_t)len <= size);
+	must(nhrp_decode(out, (size_t)len, &second) == 0);
+	must(same_packet(&first, &second));
+	must(nhrp_encode(&second, again, sizeof again) == len);
+	must(memcmp(out, again, (size_t)len) == 0);
+	must(nhrp_encode(&first, again, (size_t)len - 1) < 0);
+
+	/* What a transit node does. */
+	struct nhrp_cie cie = {.holding_time_s = 600, .nbma = first.src_nbma};
+	nhrp_ext_remove(&first, NHRP_EXT_AUTH);
+	nhrp_ext_add_cie(&first, NHRP_EXT_FORWARD, &cie);
+	nhrp_ext_add_cie(&first, NHRP_EXT_REVERSE, &cie);
+	len = nhrp_encode(&first, out, sizeof out);
+	if (len >= 0)
+		must(nhrp_decode(out, (size_t)len, &second) == 0 && same_exts(&first, &second));
+	for (unsigned i = 0; i < first.cies.n; i++)
+		must(nhrp_cie_bits(&first, &first.cies.v[i]) <= addr_bits(first.proto_family));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t copy[4096];
+	check(data, size);
+	if (size > sizeof copy)
+		return 0;
+	if (size > 0)
+		memcpy(copy, data, size);
+	fix_checksum(copy, size);
+	check(copy, size);
+	return 0;
+}
