@@ -1,0 +1,96 @@
+/*
+ * Sealed data from strangers, and the replay window. Byte 0 chooses the cipher (low 2 bits) and
+ * whether the rest is a datagram, plaintext to seal, or a list of sequences.
+ */
+#include "core/base/cursor.h"
+#include "core/crypto/primitives.h"
+#include "core/crypto/replay.h"
+#include "core/crypto/sealed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(truth)                                                                               \
+	do {                                                                                       \
+		if (!(truth))                                                                      \
+			abort();                                                                   \
+	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void open_datagram(const struct aead_key *key, const uint8_t *data, size_t size)
+{
+	uint8_t *copy = malloc(size ? size : 1);
+	struct sealed_header header;
+	size_t plain_len;
+
+	CHECK(copy);
+	memcpy(copy, data, size);
+	if (sealed_parse(copy, size, &header)) {
+		CHECK(header.index < UINT32_C(1) << 28 && header.lane < SEALED_LANES_MAX);
+		CHECK(!sealed_open(key, copy, size, &header, &plain_len));
+	}
+	free(copy);
+}
+
+static void seal_and_open(const struct aead_key *key, const uint8_t *data, size_t size)
+{
+	struct reader r = reader_of(data, size);
+	struct sealed_header header = {0}, parsed;
+	uint32_t word = read_u32(&r);
+	header.index = word >> 4;
+	header.lane = word & 15;
+	header.sequence = read_u32(&r);
+	size_t len = reader_left(&r), plain_len, room = SEALED_HEADER_LEN + len + AEAD_TAG_MAX;
+	uint8_t *datagram = malloc(room);
+
+	CHECK(datagram);
+	read_copy(&r, datagram + SEALED_HEADER_LEN, len);
+	size_t total = sealed_seal(key, &header, datagram + SEALED_HEADER_LEN, len);
+	CHECK(total <= room && sealed_parse(datagram, total, &parsed));
+	CHECK(parsed.index == header.index && parsed.lane == header.lane);
+	CHECK(parsed.sequence == header.sequence);
+	const uint8_t *plain = sealed_open(key, datagram, total, &parsed, &plain_len);
+	CHECK(plain && plain_len == len);
+	CHECK(len == 0 || memcmp(plain, data + size - len, len) == 0);
+	free(datagram);
+}
+
+/* Each four bytes: a sequence, small steps of the one before more likely than others. */
+static void replay(const uint8_t *data, size_t size)
+{
+	struct reader r = reader_of(data, size);
+	struct replay_window w;
+	uint32_t sequence = 0;
+
+	replay_init(&w);
+	while (reader_left(&r) >= 2) {
+		uint16_t step = read_u16(&r);
+		sequence = step == 0xffff ? read_u32(&r) : sequence + (uint32_t)(int16_t)step;
+		bool fresh = replay_check(&w, sequence), newest = replay_is_newest(&w, sequence);
+		CHECK(fresh || !newest);
+		CHECK(replay_update(&w, sequence) == fresh);
+		CHECK(!replay_check(&w, sequence) && !replay_update(&w, sequence));
+		CHECK(w.top > sequence);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint8_t secret[32] = {1};
+	struct aead_key key;
+
+	if (size == 0 || prim_init() != 0 || aead_key_init(&key, data[0] & 3, secret) != 0)
+		return 0;
+	switch (data[0] >> 2 & 3) {
+	case 0:
+		open_datagram(&key, data + 1, size - 1);
+		break;
+	case 1:
+		seal_and_open(&key, data + 1, size - 1);
+		break;
+	default:
+		replay(data + 1, size - 1);
+	}
+	return 0;
+}
