@@ -1,0 +1,276 @@
+#include "core/route/fib.h"
+
+#include "core/base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int fib_init(struct fib *f, uint32_t max_routes, uint32_t max_shortcuts, uint32_t max_neighbours,
+	struct epoch *epoch, const struct env *env)
+{
+	*f = (struct fib){.cap = max_routes * 2, .free_head = FIB_NONE, .epoch = epoch};
+	f->entries = calloc(f->cap, sizeof *f->entries);
+	f->retired = calloc(f->cap, sizeof *f->retired);
+	if (!f->entries || !f->retired || lpm_init(&f->routes, max_routes, epoch) ||
+		lpm_init(&f->shortcuts, max_shortcuts, epoch) ||
+		lpm_init(&f->neighbours, max_neighbours, epoch) ||
+		hashmap_init(&f->by_prefix, max_routes, sizeof(struct prefix), env)) {
+		fib_fini(f);
+		return ERR_NO_SPACE;
+	}
+	for (uint32_t i = f->cap; i-- > 0;) {
+		f->entries[i].next = f->free_head;
+		f->free_head = i;
+	}
+	return 0;
+}
+
+void fib_fini(struct fib *f)
+{
+	free(f->entries);
+	free(f->retired);
+	lpm_fini(&f->routes);
+	lpm_fini(&f->shortcuts);
+	lpm_fini(&f->neighbours);
+	hashmap_fini(&f->by_prefix);
+	memset(f, 0, sizeof *f);
+}
+
+/* The kernel's own order for one prefix: table local, then the lower metric; ours come behind. */
+static int preference(const struct fib_route *a, const struct fib_route *b)
+{
+	const uint32_t local_table = 255;
+	if (a->source != b->source)
+		return a->source < b->source ? -1 : 1;
+	if ((a->table == local_table) != (b->table == local_table))
+		return a->table == local_table ? -1 : 1;
+	if (a->metric != b->metric)
+		return a->metric < b->metric ? -1 : 1;
+	return 0;
+}
+
+static bool same_key(const struct fib_route *a, const struct fib_route *b)
+{
+	return a->source == b->source && a->table == b->table && a->metric == b->metric &&
+		a->tos == b->tos &&
+		(a->source == FIB_KERNEL || addr_equal(&a->gateway, &b->gateway));
+}
+
+static bool same_forwarding(const struct fib_route *a, const struct fib_route *b)
+{
+	return a->type == b->type && addr_equal(&a->gateway, &b->gateway);
+}
+
+static uint32_t take(struct fib *f)
+{
+	while (f->retired_count && epoch_passed(f->epoch, f->retired[f->retired_head].stamp)) {
+		uint32_t i = f->retired[f->retired_head].entry;
+		f->entries[i].next = f->free_head;
+		f->free_head = i;
+		f->retired_head = (f->retired_head + 1) % f->cap;
+		f->retired_count--;
+	}
+	uint32_t i = f->free_head;
+	if (i != FIB_NONE) {
+		f->free_head = f->entries[i].next;
+		f->used++;
+	}
+	return i;
+}
+
+/* To be called after the entry has left the trie. */
+static void retire(struct fib *f, uint32_t i)
+{
+	f->entries[i].used = false;
+	f->used--;
+	f->retired[(f->retired_head + f->retired_count++) % f->cap] =
+		(struct fib_retired){.entry = i, .stamp = epoch_retire(f->epoch)};
+}
+
+static uint32_t chain_head(const struct fib *f, const struct prefix *p)
+{
+	uint32_t head = hashmap_get(&f->by_prefix, p);
+	return head == HASHMAP_NONE ? FIB_NONE : head;
+}
+
+/* Makes head the chain of p and its first entry the one in the trie. */
+static int set_head(struct fib *f, const struct prefix *p, uint32_t old, uint32_t head)
+{
+	if (head == FIB_NONE) {
+		hashmap_remove(&f->by_prefix, p);
+		lpm_remove(&f->routes, p);
+		f->generation++;
+		return 0;
+	}
+	int err = hashmap_put(&f->by_prefix, p, head);
+	if (!err && head != old)
+		err = lpm_put(&f->routes, p, head);
+	if (old == FIB_NONE ||
+		!same_forwarding(&f->entries[old].route, &f->entries[head].route))
+		f->generation++;
+	return err;
+}
+
+int fib_route_put(struct fib *f, const struct fib_route *route)
+{
+	uint32_t i = take(f);
+	if (i == FIB_NONE)
+		return ERR_NO_SPACE;
+	f->entries[i] = (struct fib_entry){.route = *route, .used = true};
+	uint32_t head = chain_head(f, &route->prefix), old = head, replaced = FIB_NONE;
+	for (uint32_t *link = &head; *link != FIB_NONE; link = &f->entries[*link].next)
+		if (same_key(&f->entries[*link].route, route)) {
+			replaced = *link;
+			*link = f->entries[replaced].next;
+			break;
+		}
+	uint32_t *link = &head;
+	while (*link != FIB_NONE && preference(&f->entries[*link].route, route) <= 0)
+		link = &f->entries[*link].next;
+	f->entries[i].next = *link;
+	*link = i;
+	int err = set_head(f, &route->prefix, old, head);
+	if (err && old == FIB_NONE)
+		hashmap_remove(&f->by_prefix, &route->prefix);
+	if (replaced != FIB_NONE)
+		retire(f, replaced);
+	if (err)
+		retire(f, i);
+	return err;
+}
+
+int fib_route_remove(struct fib *f, const struct fib_route *route)
+{
+	uint32_t head = chain_head(f, &route->prefix), old = head;
+	for (uint32_t *link = &head; *link != FIB_NONE; link = &f->entries[*link].next) {
+		uint32_t i = *link;
+		if (!same_key(&f->entries[i].route, route))
+			continue;
+		*link = f->entries[i].next;
+		set_head(f, &route->prefix, old, head);
+		retire(f, i);
+		return 0;
+	}
+	return ERR_NOT_FOUND;
+}
+
+void fib_route_clear(struct fib *f, enum fib_source source)
+{
+	for (uint32_t i = 0; i < f->cap; i++)
+		if (f->entries[i].used && f->entries[i].route.source == source) {
+			struct fib_route route = f->entries[i].route;
+			fib_route_remove(f, &route);
+		}
+}
+
+const struct fib_route *fib_covering(const struct fib *f, const struct prefix *p)
+{
+	uint32_t i = lpm_cover(&f->routes, p);
+	return i == LPM_NONE ? NULL : &f->entries[i].route;
+}
+
+const struct fib_route *fib_own(const struct fib *f, const struct prefix *p)
+{
+	uint32_t i = chain_head(f, p);
+	while (i != FIB_NONE && f->entries[i].route.source == FIB_KERNEL)
+		i = f->entries[i].next;
+	return i == FIB_NONE ? NULL : &f->entries[i].route;
+}
+
+const struct fib_route *fib_route_at(const struct fib *f, uint32_t i, bool *active)
+{
+	if (i >= f->cap || !f->entries[i].used)
+		return NULL;
+	*active = chain_head(f, &f->entries[i].route.prefix) == i;
+	return &f->entries[i].route;
+}
+
+struct inside {
+	const struct fib *f;
+	const struct prefix *outer;
+	bool (*elsewhere)(void *ctx, const struct fib_route *route);
+	void *ctx;
+	bool found;
+};
+
+static void look_inside(void *ctx, const struct prefix *p, uint32_t value)
+{
+	struct inside *in = ctx;
+	if (p->len > in->outer->len && !in->found)
+		in->found = in->elsewhere(in->ctx, &in->f->entries[value].route);
+}
+
+bool fib_any_inside(const struct fib *f, const struct prefix *p,
+	bool (*elsewhere)(void *ctx, const struct fib_route *route), void *ctx)
+{
+	struct inside in = {.f = f, .outer = p, .elsewhere = elsewhere, .ctx = ctx};
+	lpm_each_inside(&f->routes, p, look_inside, &in);
+	return in.found;
+}
+
+int fib_shortcut_put(struct fib *f, const struct prefix *p, uint32_t peer)
+{
+	return lpm_put(&f->shortcuts, p, peer);
+}
+
+void fib_shortcut_remove(struct fib *f, const struct prefix *p)
+{
+	lpm_remove(&f->shortcuts, p);
+}
+
+int fib_neighbour_put(struct fib *f, const struct ip_addr *a, uint32_t peer)
+{
+	struct prefix host = prefix_host(a);
+	return lpm_put(&f->neighbours, &host, peer);
+}
+
+void fib_neighbour_remove(struct fib *f, const struct ip_addr *a, uint32_t peer)
+{
+	struct prefix host = prefix_host(a);
+	if (lpm_get(&f->neighbours, &host) == peer)
+		lpm_remove(&f->neighbours, &host);
+}
+
+uint32_t fib_neighbour(const struct fib *f, const struct ip_addr *a)
+{
+	struct prefix host = prefix_host(a);
+	return lpm_get(&f->neighbours, &host);
+}
+
+struct fib_view fib_snapshot(const struct fib *f)
+{
+	return (struct fib_view){
+		.routes = lpm_snapshot(&f->routes),
+		.shortcuts = lpm_snapshot(&f->shortcuts),
+		.neighbours = lpm_snapshot(&f->neighbours),
+		.entries = f->entries,
+	};
+}
+
+bool fib_lookup(const struct fib_view *v, const struct ip_addr *dst, struct fib_hop *hop)
+{
+	uint8_t route_len = 0, shortcut_len = 0, neighbour_len;
+	*hop = (struct fib_hop){.peer = FIB_NONE, .next_hop = *dst};
+	if (dst->family == 6 && addr_is_link_local(dst)) {
+		hop->type = FIB_OVERLAY;
+		hop->peer = lpm_match(&v->neighbours, dst, &neighbour_len);
+		return true;
+	}
+	uint32_t i = lpm_match(&v->routes, dst, &route_len);
+	uint32_t shortcut = lpm_match(&v->shortcuts, dst, &shortcut_len);
+	if (shortcut != LPM_NONE && (i == LPM_NONE || shortcut_len >= route_len)) {
+		*hop = (struct fib_hop){
+			.type = FIB_OVERLAY, .shortcut = true, .next_hop = *dst, .peer = shortcut};
+		return true;
+	}
+	if (i == LPM_NONE)
+		return false;
+	const struct fib_route *route = &v->entries[i].route;
+	hop->type = route->type;
+	if (route->type != FIB_OVERLAY)
+		return true;
+	if (route->gateway.family != 0)
+		hop->next_hop = route->gateway;
+	hop->peer = lpm_match(&v->neighbours, &hop->next_hop, &neighbour_len);
+	return true;
+}

@@ -1,0 +1,111 @@
+#ifndef WARREN_ROUTE_FIB_H
+#define WARREN_ROUTE_FIB_H
+
+#include "core/base/hashmap.h"
+#include "core/route/lpm.h"
+
+/*
+ * The forwarding table: where does a packet for this destination go? Three tries of one kind.
+ *
+ *   routes      mirrored kernel routes, registered prefixes, the hub's and the config's routes
+ *   shortcuts   prefix -> peer; wins a tie with a route, loses to a more specific one
+ *   neighbours  overlay address -> peer: who is behind a next hop
+ *
+ * Routes of one prefix stand in a chain ordered by preference; the first one is in the trie. Readers
+ * (workers) take a view a batch; an entry that a worker may still see is not reused.
+ */
+enum fib_type {
+	FIB_OVERLAY, /* leads out of our own TUN */
+	FIB_LOCAL,   /* an address of this host */
+	FIB_OTHER,   /* another interface */
+	FIB_REJECT,  /* blackhole, unreachable, prohibit */
+};
+
+enum fib_source { /* in order of preference for one prefix */
+	FIB_KERNEL,
+	FIB_REGISTERED, /* hub: a client's prefix */
+	FIB_HUB,        /* spoke: told by a hub */
+	FIB_CONFIG,     /* spoke: `route =` */
+};
+
+#define FIB_NONE UINT32_MAX
+
+struct fib_route {
+	struct prefix prefix;
+	struct ip_addr gateway; /* family 0 = on link */
+	uint32_t table, metric; /* kernel routes; zero otherwise */
+	uint8_t tos;
+	uint8_t source;         /* enum fib_source */
+	uint8_t type;           /* enum fib_type */
+};
+
+struct fib_entry {
+	struct fib_route route;
+	uint32_t next;  /* of the same prefix, less preferred; or free */
+	bool used;
+};
+
+struct fib {
+	struct lpm routes, shortcuts, neighbours;
+	struct fib_entry *entries;
+	uint32_t cap, used, free_head;
+	struct fib_retired {
+		uint32_t entry;
+		uint64_t stamp;
+	} *retired; /* circular, oldest first */
+	uint32_t retired_head, retired_count;
+	struct hashmap by_prefix; /* first entry of each chain */
+	struct epoch *epoch;
+	uint64_t generation; /* grows with every change of a best route */
+};
+
+/* ERR_NO_SPACE. */
+int fib_init(struct fib *f, uint32_t max_routes, uint32_t max_shortcuts, uint32_t max_neighbours,
+	struct epoch *epoch, const struct env *env);
+void fib_fini(struct fib *f);
+
+/* Adds, or replaces the one with the same prefix, source, table, metric, tos and (not kernel) gateway. */
+int fib_route_put(struct fib *f, const struct fib_route *route);
+/* ERR_NOT_FOUND. */
+int fib_route_remove(struct fib *f, const struct fib_route *route);
+/* Removes every route of a source. */
+void fib_route_clear(struct fib *f, enum fib_source source);
+/* The best route that covers the whole prefix, shortcuts left aside; NULL if none. */
+const struct fib_route *fib_covering(const struct fib *f, const struct prefix *p);
+/* Our own best route of exactly this prefix: kernel routes left aside. NULL if none. */
+const struct fib_route *fib_own(const struct fib *f, const struct prefix *p);
+/* Entry i of 0 .. cap - 1 for listings, NULL when free; *active = it is the one forwarding uses. */
+const struct fib_route *fib_route_at(const struct fib *f, uint32_t i, bool *active);
+/* Is there a best route strictly inside p for which `elsewhere` says true? */
+bool fib_any_inside(const struct fib *f, const struct prefix *p,
+	bool (*elsewhere)(void *ctx, const struct fib_route *route), void *ctx);
+
+/* peer = a peer slot. ERR_NO_SPACE. */
+int fib_shortcut_put(struct fib *f, const struct prefix *p, uint32_t peer);
+void fib_shortcut_remove(struct fib *f, const struct prefix *p);
+int fib_neighbour_put(struct fib *f, const struct ip_addr *a, uint32_t peer);
+/* Only if it points to this peer. */
+void fib_neighbour_remove(struct fib *f, const struct ip_addr *a, uint32_t peer);
+/* FIB_NONE if there is none. */
+uint32_t fib_neighbour(const struct fib *f, const struct ip_addr *a);
+
+/* ---- Readers -------------------------------------------------------------------------------- */
+
+struct fib_view {
+	struct lpm_view routes, shortcuts, neighbours;
+	const struct fib_entry *entries;
+};
+
+struct fib_view fib_snapshot(const struct fib *f);
+
+struct fib_hop {
+	uint8_t type;            /* enum fib_type */
+	bool shortcut;           /* peer comes from a shortcut */
+	struct ip_addr next_hop; /* FIB_OVERLAY without shortcut: the gateway, or the destination itself */
+	uint32_t peer;           /* FIB_OVERLAY: who is behind next_hop; FIB_NONE = unknown */
+};
+
+/* False: no route at all. Link-local IPv6 is always overlay, on link. */
+bool fib_lookup(const struct fib_view *v, const struct ip_addr *dst, struct fib_hop *hop);
+
+#endif
