@@ -1,0 +1,116 @@
+#include "core/peer/peer.h"
+
+#include <string.h>
+
+/* A token names a hub and which of its host names is being looked up. */
+static uint32_t token_of(const struct peer *p, unsigned host)
+{
+	return p->id << 3 | host;
+}
+
+static void look_up(struct peers *t, struct peer *p, const struct bundle_hub *hub, uint64_t now)
+{
+	p->resolved_at = now;
+	for (unsigned i = 0; i < hub->n_endpoints; i++) {
+		p->resolving++;
+		t->ops.resolve(t->ops.ctx, hub->endpoints[i].host, hub->endpoints[i].port,
+			token_of(p, i));
+	}
+}
+
+static void connect_next(struct peers *t, struct peer *p, uint64_t now)
+{
+	static const struct ip_addr any;
+	if (p->n_endpoints == 0 || p->init.active)
+		return;
+	/* Never an endpoint that leads into our own overlay. */
+	for (unsigned i = 0; i < p->n_endpoints; i++) {
+		const struct endpoint *to = &p->endpoints[p->endpoint_at % p->n_endpoints];
+		if (!t->ops.is_overlay(t->ops.ctx, &to->addr)) {
+			connect_start(t, p, to, &any, 0, now);
+			return;
+		}
+		p->endpoint_at++;
+	}
+	p->reason = "its route leads through the overlay";
+}
+
+void hubs_resolved(struct peers *t, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now)
+{
+	char name[64];
+	struct peer *p = peer_at(t, token >> 3);
+	if (!p || !p->hub || p->resolving == 0)
+		return;
+	p->resolving--;
+	for (unsigned i = 0; i < n && p->n_endpoints < PEER_ENDPOINTS_MAX; i++) {
+		bool there = false;
+		for (unsigned k = 0; k < p->n_endpoints; k++)
+			there |= endpoint_equal(&p->endpoints[k], &v[i]);
+		if (!there)
+			p->endpoints[p->n_endpoints++] = v[i];
+	}
+	if (p->resolving == 0 && p->n_endpoints == 0) {
+		p->reason = "its host name does not resolve";
+		env_log(t->env, LOG_WARN, "hub %s: none of its host names resolves",
+			peer_name(p, name));
+	}
+	if (!peer_has_session(p) || p->path == PATH_SUSPENDED)
+		connect_next(t, p, now);
+	if (!timer_armed(&p->timer))
+		peer_wake(t, p, now);
+}
+
+void hubs_retry(struct peers *t, struct peer *p, uint64_t now)
+{
+	const struct bundle_hub *hub = trust_find_hub(t->trust, p->key);
+	if (!hub || p->resolving)
+		return;
+	connect_next(t, p, now);
+	/* Names may have moved; what is known is tried meanwhile. */
+	if (now - p->resolved_at > 60 * NS_PER_S || p->n_endpoints == 0) {
+		p->n_endpoints = 0;
+		p->endpoint_at = 0;
+		look_up(t, p, hub, now);
+	}
+}
+
+void hubs_update(struct peers *t, uint64_t now)
+{
+	const struct bundle *bundle = t->trust->bundle;
+	for (uint32_t i = 0; i < t->max; i++) {
+		struct peer *p = &t->v[i];
+		if (p->used && p->hub && (!bundle || !bundle_find_hub(bundle, p->key))) {
+			p->hub = false;
+			peer_drop(t, p, "no longer a hub of this network", now);
+		}
+	}
+	for (unsigned h = 0; bundle && h < bundle->n_hubs; h++) {
+		const struct bundle_hub *hub = &bundle->hubs[h];
+		for (unsigned k = 0; k < hub->n_keys; k++) {
+			struct peer *p = peer_obtain(t, hub->keys[k], now);
+			if (!p)
+				continue; /* ourselves */
+			bool is_new = !p->hub;
+			p->hub = true;
+			p->hub_rank = h * BUNDLE_HUB_KEYS_MAX + k;
+			if (!p->known)
+				memcpy(p->cert.name, hub->name, sizeof hub->name);
+			if (is_new && hub->n_endpoints)
+				look_up(t, p, hub, now);
+		}
+	}
+}
+
+struct peer *hubs_preferred(const struct peers *t)
+{
+	struct peer *best = NULL;
+	for (uint32_t i = 0; i < t->max; i++) {
+		struct peer *p = &t->v[i];
+		if (!p->used || !p->hub || !peer_has_session(p) || p->path == PATH_NONE)
+			continue;
+		bool up = p->path == PATH_UP, best_up = best && best->path == PATH_UP;
+		if (!best || (up && !best_up) || (up == best_up && p->hub_rank < best->hub_rank))
+			best = p;
+	}
+	return best;
+}

@@ -1,0 +1,275 @@
+/*
+ * The clock of one peer. Each firing looks at everything that depends on time and asks to be called
+ * again at the earliest moment at which something could be due; no deadline is kept in two places.
+ */
+#include "core/peer/peer.h"
+#include "core/wire/control.h"
+
+#include <string.h>
+
+#define KEEPALIVE_NS      (20 * NS_PER_S)
+#define HUB_PING_NS       (10 * NS_PER_S)  /* an idle hub link is asked whether it lives */
+#define SILENCE_NS        (25 * NS_PER_S)  /* longer than the other side's keepalive */
+#define PING_AFTER_NS     NS_PER_S         /* user data unanswered */
+#define PING_GAP_NS       (NS_PER_S / 2)
+#define PINGS             4
+#define DEAD_AFTER_NS     (3 * NS_PER_S)
+#define SUSPENDED_PING_NS NS_PER_S
+#define SUSPENDED_NS      (60 * NS_PER_S)  /* then a direct path is given up */
+#define IDLE_NS           (300 * NS_PER_S) /* a direct path without user data */
+#define FIRST_TICK_NS     (NS_PER_S / 4)
+#define BUSY_NS           (4 * NS_PER_S)
+#define RETRY_FIRST_NS    (10 * NS_PER_S)
+#define RETRY_MAX_NS      (60 * NS_PER_S)
+#define RECHECK_NS        (60 * NS_PER_S)
+
+static uint64_t stat_of(const _Atomic uint64_t *v)
+{
+	return atomic_load_explicit(v, memory_order_relaxed);
+}
+
+static void sooner(uint64_t *next, uint64_t at)
+{
+	if (at < *next)
+		*next = at;
+}
+
+void liveness_ping(struct peers *t, struct peer *p, uint64_t now)
+{
+	uint8_t frame[32];
+	struct control_frame ping = {.type = CONTROL_PING};
+	t->env->random(t->env->ctx, p->ping_token, sizeof p->ping_token);
+	memcpy(ping.u.ping.echo, p->ping_token, sizeof p->ping_token);
+	int len = control_encode(&ping, frame, sizeof frame);
+	p->ping_at = now;
+	p->pings++;
+	if (len > 0)
+		peer_send(t, p, GRE_PROTO_CONTROL, frame, (size_t)len, now);
+}
+
+void liveness_pong(struct peers *t, struct peer *p, const uint8_t echo[8], uint64_t now)
+{
+	if (p->user_ping && prim_equal(echo, p->user_ping_echo, 8)) {
+		p->user_ping = false;
+		t->ops.pong(t->ops.ctx, p->user_ping_token, true, true, now - p->user_ping_sent);
+	}
+	if (p->ping_at == 0 || !prim_equal(echo, p->ping_token, 8))
+		return;
+	p->rtt_ns = now - p->ping_at;
+	p->ping_at = 0;
+	p->unanswered = 0;
+	p->pings = 0;
+	if (p->path == PATH_SUSPENDED)
+		peer_set_path(t, p, PATH_UP, "", now);
+}
+
+/* Keys have their time; so have certificates. False: the peer is gone. */
+static bool sessions_age(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
+{
+	uint32_t *slots[] = {&p->previous, &p->current};
+	for (int i = 0; i < 2; i++) {
+		struct session *s = session_at(t->sessions, *slots[i]);
+		if (!s)
+			continue;
+		if (now - s->created_ns >= SEALED_REJECT_NS) {
+			if (slots[i] == &p->current) {
+				peer_drop(t, p, "session expired", now);
+				return false;
+			}
+			*slots[i] = SESSION_NONE;
+			session_end(t->sessions, s);
+		} else {
+			sooner(next, s->created_ns + SEALED_REJECT_NS);
+		}
+	}
+	if (p->next != SESSION_NONE) {
+		if (now >= p->next_until) {
+			session_end(t->sessions, session_at(t->sessions, p->next));
+			p->next = SESSION_NONE;
+		} else {
+			sooner(next, p->next_until);
+		}
+	}
+	if (p->known && peer_has_session(p) && now - p->last_recheck >= RECHECK_NS) {
+		p->last_recheck = now;
+		int err = trust_recheck(t->trust, &p->cert, t->env->wall_s(t->env->ctx));
+		if (err) {
+			peer_close(t, p, CONTROL_REASON_EXPIRED, "certificate no longer valid", now);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void rekey(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
+{
+	struct session *s = session_at(t->sessions, p->current);
+	uint64_t at = p->rekey_at > p->rekey_retry ? p->rekey_at : p->rekey_retry;
+	if (session_wants_rekey(s) && now >= p->rekey_retry)
+		at = now;
+	if (now >= at && !p->init.active) {
+		connect_start(t, p, &p->endpoint, &p->local, HANDSHAKE_REKEY, now);
+		at = p->rekey_retry = now + 5 * NS_PER_S;
+	}
+	sooner(next, at > now ? at : now + NS_PER_S);
+}
+
+static void suspend(struct peers *t, struct peer *p, const char *why, uint64_t now)
+{
+	peer_set_path(t, p, PATH_SUSPENDED, why, now);
+	if (p->hub)
+		hubs_retry(t, p, now);
+}
+
+/* User data that nothing answers, and silence longer than keepalives allow. */
+static void watch(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
+{
+	const struct path *path = &t->sessions->paths[p->id];
+	uint64_t rx = stat_of(&path->last_rx_ns), tx = stat_of(&path->last_data_tx_ns);
+	bool keeps_path = p->hub || !t->is_hub;
+	if (tx <= rx) {
+		p->unanswered = 0;
+		if (p->path == PATH_UP && p->pings && now - rx < PING_GAP_NS)
+			p->pings = 0;
+	} else if (p->unanswered == 0) {
+		p->unanswered = rx > p->last_tick ? rx : p->last_tick;
+	}
+	if (p->path != PATH_UP) {
+		/* A hub believes whatever its client sends; a direct path needs an answer (PONG). */
+		if (t->is_hub && !p->hub && rx > p->suspended_at)
+			peer_set_path(t, p, PATH_UP, "", now);
+		sooner(next, now + NS_PER_S);
+		return;
+	}
+	if (p->unanswered) {
+		uint64_t ping = p->unanswered + PING_AFTER_NS + p->pings * PING_GAP_NS;
+		if (now >= p->unanswered + DEAD_AFTER_NS && p->pings >= PINGS) {
+			suspend(t, p, "no answer", now);
+			return;
+		}
+		if (now >= ping && p->pings < PINGS) {
+			liveness_ping(t, p, now);
+			ping += PING_GAP_NS;
+		}
+		sooner(next, p->pings < PINGS ? ping : p->unanswered + DEAD_AFTER_NS);
+	} else if (keeps_path) {
+		/* Idle: a hub of ours is asked each 10 s, a direct peer's keepalives are enough. */
+		uint64_t quiet = p->hub ? HUB_PING_NS : SILENCE_NS;
+		uint64_t ping = rx + quiet + p->pings * PING_GAP_NS;
+		if (now >= ping && p->pings < PINGS) {
+			liveness_ping(t, p, now);
+			ping += PING_GAP_NS;
+		} else if (now >= ping) {
+			suspend(t, p, "silent", now);
+			return;
+		}
+		sooner(next, ping);
+	}
+	if (now < tx + BUSY_NS)
+		sooner(next, now + FIRST_TICK_NS);
+	else
+		sooner(next, now + NS_PER_S);
+}
+
+static void keepalive(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
+{
+	const struct path *path = &t->sessions->paths[p->id];
+	uint64_t tx = stat_of(&path->last_data_tx_ns);
+	tx = tx > p->control_tx_ns ? tx : p->control_tx_ns;
+	if (t->is_hub && !p->hub)
+		return; /* spokes keep their mappings open themselves */
+	if (now >= tx + p->keepalive_gap) {
+		p->keepalive_gap = env_jitter(t->env, KEEPALIVE_NS, 10);
+		peer_send(t, p, GRE_PROTO_KEEPALIVE, (const uint8_t[8]){0}, 8, now);
+		tx = now;
+	}
+	sooner(next, tx + p->keepalive_gap);
+}
+
+/* A direct path lives as long as somebody uses it, and is given up when it stays dead. */
+static bool direct_path(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
+{
+	const struct path *path = &t->sessions->paths[p->id];
+	if (p->path == PATH_SUSPENDED) {
+		if (now >= p->suspended_at + SUSPENDED_NS) {
+			peer_drop(t, p, "direct path dead", now);
+			return false;
+		}
+		if (now >= p->ping_at + SUSPENDED_PING_NS)
+			liveness_ping(t, p, now);
+		sooner(next, p->ping_at + SUSPENDED_PING_NS);
+		return true;
+	}
+	uint64_t used = stat_of(&path->last_data_tx_ns), rx = stat_of(&path->last_data_rx_ns);
+	used = rx > used ? rx : used;
+	used = used > p->user_data_ns ? used : p->user_data_ns;
+	if (now >= used + IDLE_NS) {
+		peer_close(t, p, CONTROL_REASON_IDLE, "idle", now);
+		return false;
+	}
+	sooner(next, used + IDLE_NS);
+	return true;
+}
+
+static void hub_link(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
+{
+	if (p->path == PATH_SUSPENDED && peer_has_session(p)) {
+		if (now >= p->ping_at + SUSPENDED_PING_NS)
+			liveness_ping(t, p, now);
+		sooner(next, p->ping_at + SUSPENDED_PING_NS);
+	}
+	if (p->init.active || (p->path == PATH_UP && peer_has_session(p)))
+		return;
+	if (p->retry_at == TS_NEVER) {
+		p->retry_gap = p->retry_gap ? p->retry_gap * 2 : RETRY_FIRST_NS;
+		if (p->retry_gap > RETRY_MAX_NS)
+			p->retry_gap = RETRY_MAX_NS;
+		p->retry_at = now + env_jitter(t->env, p->retry_gap, 10);
+	} else if (now >= p->retry_at) {
+		p->retry_at = TS_NEVER;
+		hubs_retry(t, p, now);
+	}
+	sooner(next, p->retry_at > now ? p->retry_at : now + NS_PER_S);
+}
+
+void liveness_fire(void *owner, struct timer *timer, uint64_t now)
+{
+	struct peers *t = owner;
+	struct peer *p = (struct peer *)((char *)timer - offsetof(struct peer, timer));
+	uint64_t next = TS_NEVER;
+	if (!sessions_age(t, p, now, &next))
+		return;
+	if (p->init.active) {
+		if (now >= p->init.next)
+			connect_resend(t, p, now);
+		if (p->init.active)
+			sooner(&next, p->init.next);
+	}
+	if (peer_has_session(p)) {
+		rekey(t, p, now, &next);
+		watch(t, p, now, &next);
+		keepalive(t, p, now, &next);
+	}
+	if (p->user_ping && now >= p->user_ping_until) {
+		p->user_ping = false;
+		t->ops.pong(t->ops.ctx, p->user_ping_token, false, false, 0);
+	} else if (p->user_ping) {
+		sooner(&next, p->user_ping_until);
+	}
+	if (p->bundle_due) {
+		if (now >= p->bundle_at)
+			frames_send_bundle(t, p, now);
+		sooner(&next, p->bundle_at);
+	}
+	if (p->hub)
+		hub_link(t, p, now, &next);
+	else if (peer_has_session(p) && !t->is_hub && !direct_path(t, p, now, &next))
+		return;
+	else if (!peer_has_session(p) && p->next == SESSION_NONE && !p->init.active) {
+		peer_drop(t, p, p->reason[0] ? p->reason : "no answer to the handshake", now);
+		return;
+	}
+	p->last_tick = now;
+	if (next != TS_NEVER)
+		timer_arm(t->timers, &p->timer, next > now ? next : now + 1);
+}

@@ -1,0 +1,286 @@
+#include "core/peer/peer.h"
+
+#include "core/base/err.h"
+#include "core/peer/linklocal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Both ends began at once: sessions confirmed so close together are one exchange. */
+#define SIMULTANEOUS_NS (5 * NS_PER_S)
+
+int peers_init(struct peers *t, uint32_t max, struct sessions *sessions,
+	struct handshake_identity *id, struct trust *trust, const uint8_t *certificate,
+	size_t certificate_len, const struct cert *self, struct timer_heap *timers,
+	const struct env *env, const struct peer_ops *ops, uint64_t now)
+{
+	memset(t, 0, sizeof *t);
+	t->max = max;
+	t->sessions = sessions;
+	t->id = id;
+	t->trust = trust;
+	t->certificate = certificate;
+	t->certificate_len = certificate_len;
+	t->self = *self;
+	t->is_hub = (self->role & CERT_HUB) != 0;
+	t->timers = timers;
+	t->env = env;
+	t->ops = *ops;
+	t->v = calloc(max, sizeof *t->v);
+	t->sources = calloc(PEER_SOURCES, sizeof *t->sources);
+	t->reset_sources = calloc(PEER_SOURCES, sizeof *t->reset_sources);
+	t->assembly.bytes = malloc(BUNDLE_MAX);
+	t->assembly.peer = PEER_NONE;
+	env->random(env->ctx, t->source_seed, sizeof t->source_seed);
+	if (!t->v || !t->sources || !t->reset_sources || !t->assembly.bytes ||
+		hashmap_init(&t->by_key, max, KEY_LEN, env)) {
+		peers_fini(t);
+		return ERR_NO_SPACE;
+	}
+	cookie_jar_init(&t->cookies, env, now);
+	return 0;
+}
+
+void peers_fini(struct peers *t)
+{
+	for (uint32_t i = 0; t->v && i < t->max; i++)
+		if (t->v[i].used)
+			handshake_wipe(&t->v[i].init.hs);
+	cookie_jar_wipe(&t->cookies);
+	prim_wipe(t->punches, sizeof t->punches);
+	free(t->v);
+	free(t->sources);
+	free(t->reset_sources);
+	free(t->assembly.bytes);
+	hashmap_fini(&t->by_key);
+	t->v = NULL;
+	t->sources = NULL;
+	t->reset_sources = NULL;
+	t->assembly.bytes = NULL;
+}
+
+struct peer *peer_find(const struct peers *t, const uint8_t key[KEY_LEN])
+{
+	uint32_t id = hashmap_get(&t->by_key, key);
+	return id == HASHMAP_NONE ? NULL : &t->v[id];
+}
+
+struct peer *peer_at(const struct peers *t, uint32_t id)
+{
+	return id < t->max && t->v[id].used ? &t->v[id] : NULL;
+}
+
+struct peer *peer_find_text(const struct peers *t, const char *who)
+{
+	struct ip_addr a = {0};
+	bool is_addr = addr_parse(who, &a);
+	for (uint32_t i = 0; i < t->max; i++) {
+		struct peer *p = &t->v[i];
+		if (p->used && p->known && (is_addr ? cert_owns_address(&p->cert, &a) :
+						      strcmp(p->cert.name, who) == 0))
+			return p;
+	}
+	return NULL;
+}
+
+const char *peer_name(const struct peer *p, char *buf)
+{
+	if (p->known || p->cert.name[0])
+		return p->cert.name;
+	snprintf(buf, 64, "key %02x%02x%02x%02x", p->key[0], p->key[1], p->key[2], p->key[3]);
+	return buf;
+}
+
+struct peer *peer_obtain(struct peers *t, const uint8_t key[KEY_LEN], uint64_t now)
+{
+	struct peer *p = peer_find(t, key);
+	if (p || t->count == t->max || memcmp(key, t->id->public_key, KEY_LEN) == 0)
+		return p;
+	uint32_t id = t->free_hint;
+	while (t->v[id].used)
+		id = (id + 1) % t->max;
+	t->free_hint = (id + 1) % t->max;
+	p = &t->v[id];
+	*p = (struct peer){
+		.used = true,
+		.id = id,
+		.generation = p->generation + 1,
+		.current = SESSION_NONE,
+		.previous = SESSION_NONE,
+		.next = SESSION_NONE,
+		.init.session = SESSION_NONE,
+		.retry_at = TS_NEVER,
+		.reason = "",
+		.keepalive_gap = env_jitter(t->env, 20 * NS_PER_S, 10),
+		.last_tick = now,
+		.last_recheck = now,
+		.timer = {.fire = liveness_fire, .owner = t},
+	};
+	memcpy(p->key, key, KEY_LEN);
+	path_clear(t->sessions, id);
+	hashmap_put(&t->by_key, key, id);
+	t->count++;
+	return p;
+}
+
+static void end_session(struct peers *t, uint32_t *slot)
+{
+	struct session *s = session_at(t->sessions, *slot);
+	*slot = SESSION_NONE;
+	if (s)
+		session_end(t->sessions, s);
+}
+
+/* Which session the workers use for user data: the current one, while the path is up. */
+static void publish_path(struct peers *t, struct peer *p)
+{
+	/* A hub's user data has nowhere else to go; it keeps its session even while it is silent. */
+	bool usable = p->path == PATH_UP || (p->path == PATH_SUSPENDED && p->hub);
+	atomic_store_explicit(&t->sessions->paths[p->id].session,
+		usable ? p->current : SESSION_NONE, memory_order_release);
+}
+
+void peer_drop(struct peers *t, struct peer *p, const char *why, uint64_t now)
+{
+	connect_abandon(t, p);
+	p->path = PATH_NONE;
+	p->reason = why;
+	publish_path(t, p);
+	t->ops.down(t->ops.ctx, p, why, now);
+	end_session(t, &p->next);
+	end_session(t, &p->current);
+	end_session(t, &p->previous);
+	if (t->assembly.peer == p->id)
+		t->assembly.peer = PEER_NONE;
+	if (p->user_ping)
+		t->ops.pong(t->ops.ctx, p->user_ping_token, false, false, 0);
+	p->user_ping = false;
+	p->challenge.active = false;
+	p->unanswered = 0;
+	p->bundle_due = false;
+	if (p->hub && !p->closing) {
+		peer_wake(t, p, now);
+		return;
+	}
+	timer_disarm(t->timers, &p->timer);
+	hashmap_remove(&t->by_key, p->key);
+	p->used = false;
+	t->count--;
+}
+
+void peer_close(struct peers *t, struct peer *p, uint8_t reason, const char *why, uint64_t now)
+{
+	frames_close(t, p, reason, now);
+	peer_drop(t, p, why, now);
+}
+
+int peer_send_to(struct peers *t, struct peer *p, const struct endpoint *to,
+	const struct ip_addr *from, uint16_t protocol, const void *payload, size_t len, uint64_t now)
+{
+	uint8_t buffer[SEALED_HEADER_LEN + GRE_PLAIN_LEN + 1400 + AEAD_TAG_MAX];
+	uint8_t *room = buffer + SEALED_HEADER_LEN + GRE_PLAIN_LEN;
+	struct session *s = session_at(t->sessions, p->current);
+	if (!s || to->addr.family == 0)
+		return ERR_NOT_FOUND;
+	if (len > 1400)
+		return ERR_NO_SPACE;
+	memcpy(room, payload, len);
+	int total = t->ops.seal(t->ops.ctx, s, protocol, room, len);
+	if (total < 0)
+		return total;
+	t->ops.send(t->ops.ctx, to, from, 0, buffer, (size_t)total);
+	p->control_tx_ns = now;
+	return 0;
+}
+
+int peer_send(struct peers *t, struct peer *p, uint16_t protocol, const void *payload, size_t len,
+	uint64_t now)
+{
+	return peer_send_to(t, p, &p->endpoint, &p->local, protocol, payload, len, now);
+}
+
+void peer_set_endpoint(
+	struct peers *t, struct peer *p, const struct endpoint *to, const struct ip_addr *from)
+{
+	p->endpoint = *to;
+	p->local = *from;
+	path_set_endpoint(t->sessions, p->id, to, from);
+}
+
+void peer_set_path(
+	struct peers *t, struct peer *p, enum path_state state, const char *reason, uint64_t now)
+{
+	bool changed = p->path != state;
+	p->path = state;
+	p->reason = reason;
+	publish_path(t, p);
+	if (!changed)
+		return;
+	p->pings = 0;
+	p->unanswered = 0;
+	if (state == PATH_SUSPENDED)
+		p->suspended_at = now;
+	else
+		p->user_data_ns = now; /* it is given its time to be used */
+	t->ops.path(t->ops.ctx, p, now);
+}
+
+void peer_wake(struct peers *t, struct peer *p, uint64_t now)
+{
+	timer_arm(t->timers, &p->timer, now);
+}
+
+/*
+ * Of two sessions that both ends made at once, both must send on the same one: that of the initiator with
+ * the lower static key. True if the old one stays.
+ */
+static bool keep_old(const struct peers *t, const struct peer *p, const struct session *s, uint64_t now)
+{
+	const struct session *old = session_at(t->sessions, p->current);
+	if (!old || old->initiator == s->initiator || now - old->created_ns > SIMULTANEOUS_NS ||
+		p->path != PATH_UP)
+		return false;
+	bool ours_lower = memcmp(t->id->public_key, p->key, KEY_LEN) < 0;
+	return old->initiator == ours_lower;
+}
+
+void peer_install(struct peers *t, struct peer *p, struct session *s, const struct endpoint *from,
+	const struct ip_addr *local, uint64_t now)
+{
+	/* New keys alone change nothing; a session after a silence or a restart is a new one. */
+	bool rekey = p->current != SESSION_NONE && p->path == PATH_UP && !p->lost_us;
+	assert(s->peer == p->id);
+	session_publish(t->sessions, s, SESSION_LIVE);
+	if (p->next == s->id)
+		p->next = SESSION_NONE;
+	p->closing = false;
+	p->lost_us = false;
+	if (keep_old(t, p, s, now)) {
+		end_session(t, &p->previous);
+		p->previous = s->id;
+		return;
+	}
+	end_session(t, &p->previous);
+	p->previous = p->current;
+	p->current = s->id;
+	p->cert = s->cert;
+	p->known = true;
+	p->rekey_at = now +
+		env_jitter(t->env, s->initiator ? SEALED_REKEY_NS : SEALED_REKEY_RESPONDER_NS,
+			s->initiator ? 10 : 3);
+	p->rekey_retry = 0;
+	p->retry_at = TS_NEVER;
+	p->retry_gap = 0;
+	p->rekeys += rekey;
+	p->unanswered = 0;
+	atomic_store_explicit(
+		&t->sessions->paths[p->id].last_rx_ns, now, memory_order_relaxed);
+	peer_set_endpoint(t, p, from, local);
+	peer_set_path(t, p, PATH_UP, "", now);
+	t->ops.up(t->ops.ctx, p, rekey, now);
+	if (s->initiator) /* confirm at once, so that the other side may send */
+		peer_send(t, p, GRE_PROTO_KEEPALIVE, (const uint8_t[8]){0}, 8, now);
+	peer_wake(t, p, now);
+}
