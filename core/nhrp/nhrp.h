@@ -1,0 +1,280 @@
+#ifndef WARREN_NHRP_NHRP_H
+#define WARREN_NHRP_NHRP_H
+
+#include "core/peer/peer.h"
+#include "core/route/fib.h"
+#include "core/wire/nhrp.h"
+
+/*
+ * NHRP between members (RFC 2332 with Cisco's traffic indication), inside sealed sessions: the session's
+ * certificate is the authority, addresses in the packets are claims.
+ *
+ *   dispatch.c      decoding, counting, sending, errors; what the other modules share
+ *   nhc.c           client: registers with every hub, learns routes from the replies
+ *   nhs.c           server: bindings, refusals
+ *   transit.c       hub: forwards resolutions, adding what it sees
+ *   resolve.c       client: asks for a destination, waits for the direct path
+ *   egress.c        answers for what is behind us
+ *   shortcut.c      life of a shortcut
+ *   redirect.c      traffic indications, both sides
+ *   purge.c         withdrawals
+ *   kernel.c        which of our routes stand in the kernel
+ */
+#define NHRP_RESOLUTIONS  256
+#define NHRP_SHORTCUTS    1024
+#define NHRP_REFUSALS     64
+#define NHRP_TOLD         4096
+#define NHRP_REDIRECTS    4096
+#define NHRP_HOLDING_MIN  30
+#define NHRP_HOLDING_MAX  7200
+#define NHRP_PREFIX_LINES 16
+#define NHRP_NONE         UINT32_MAX
+
+struct nhrp_config {
+	uint16_t holding_time_s;
+	bool redirect, shortcut, install_routes, host_candidates;
+	uint8_t n_prefixes, n_advertise, n_routes;
+	struct prefix prefixes[NHRP_PREFIX_LINES];
+	struct prefix advertise[NHRP_PREFIX_LINES];
+	struct prefix routes[NHRP_PREFIX_LINES];
+};
+
+struct nhrp_ops {
+	void *ctx;
+	/* Kernel route by the TUN; gateway family 0 = on link. */
+	void (*kernel_route)(
+		void *ctx, const struct prefix *p, const struct ip_addr *gateway, bool add);
+	/* Has user data for dst gone by way of a hub in the last 10 s? */
+	bool (*sent_recently)(void *ctx, const struct ip_addr *dst, uint64_t now);
+};
+
+/* ---- Server: what a client has registered --------------------------------------------------- */
+
+struct binding {
+	bool used;
+	struct prefix prefix;
+	struct ip_addr gateway;      /* the client's own address of this family */
+	struct ip_addr nbma_claimed;
+	uint32_t peer, next;         /* next binding of the same peer */
+	uint64_t since, expires;
+};
+
+struct nhs_client {
+	uint32_t first;              /* binding; NHRP_NONE */
+	struct timer expiry;
+	struct bucket requests;      /* resolutions it may ask */
+};
+
+struct refusal {
+	uint8_t code;
+	struct prefix prefix;
+	char name[64];
+	uint64_t at;
+	uint32_t times;
+};
+
+/* Who was told of whom, to be purged when that changes. */
+struct told {
+	uint32_t requester, egress;  /* peer ids */
+	struct prefix prefix;
+	uint64_t until;
+};
+
+/* ---- Client: our registration with one hub, for one family ---------------------------------- */
+
+enum registration_state {
+	REGISTRATION_IDLE,
+	REGISTRATION_PENDING,
+	REGISTRATION_DONE,
+	REGISTRATION_REFUSED,
+};
+
+struct registration {
+	uint32_t peer;               /* hub; PEER_NONE = free */
+	uint8_t family;
+	enum registration_state state;
+	uint8_t code;                /* why refused */
+	uint32_t request_id;
+	unsigned tries;
+	uint64_t next, expires, since, gap;
+	unsigned n_prefixes;         /* asked for */
+	struct prefix prefixes[NHRP_PREFIX_LINES];
+	unsigned n_learned;          /* the hub's advertise list */
+	struct prefix learned[NHRP_PREFIXES_MAX];
+};
+
+/* ---- Resolutions and shortcuts -------------------------------------------------------------- */
+
+enum resolution_state {
+	RESOLUTION_FREE,
+	RESOLUTION_PENDING,  /* asked */
+	RESOLUTION_PUNCHING, /* answered; waits for the direct path */
+	RESOLUTION_NEGATIVE, /* not now: the hub carries the traffic */
+};
+
+struct resolution {
+	enum resolution_state state;
+	struct ip_addr target;
+	uint32_t request_id, token_id;
+	uint8_t punch_key[KEY_LEN];
+	uint32_t asked;              /* peer id of who was asked */
+	unsigned tries;
+	uint64_t started, gap;       /* gap: back-off of the next failure */
+	uint8_t code;                /* why negative */
+	/* the answer */
+	struct prefix prefix;
+	uint8_t peer_key[KEY_LEN];
+	char name[64];
+	uint16_t holding_time_s;
+	struct timer timer;
+};
+
+struct shortcut {
+	bool used;
+	struct prefix prefix;
+	struct ip_addr target;       /* what was asked for */
+	uint32_t peer;
+	bool neighbour;              /* prefix is the peer's own address: also a next hop */
+	struct fib_route covering;   /* by which route traffic would go without it */
+	uint64_t since, expires;
+	bool refreshed;              /* its renewal has been asked for */
+	struct timer timer;
+};
+
+struct nhrp {
+	struct peers *peers;
+	struct fib *fib;
+	const struct env *env;
+	struct timer_heap *timers;
+	struct nhrp_ops ops;
+	struct nhrp_config config;
+	struct cert self;
+	bool hub, stopping;
+	uint32_t next_request_id;
+
+	struct binding *bindings;
+	uint32_t max_bindings, n_bindings, binding_hint;
+	struct nhs_client *clients;  /* by peer id */
+	struct refusal refusals[NHRP_REFUSALS];
+	unsigned n_refusals;
+	struct told *told;
+	uint32_t n_told;
+
+	struct registration registrations[BUNDLE_HUBS_MAX * BUNDLE_HUB_KEYS_MAX * 2];
+	struct timer registration_timer;
+
+	struct resolution resolutions[NHRP_RESOLUTIONS];
+	struct shortcut shortcuts[NHRP_SHORTCUTS];
+	struct timer routes_timer;   /* looks at shortcuts and prefixes after routes changed */
+	uint64_t routes_seen;        /* fib generation looked at */
+
+	struct {
+		uint64_t key, next, gap;
+	} *redirects;
+	uint64_t redirect_seed[2];
+	struct bucket errors;
+
+	struct hashmap installed;    /* prefix -> index below */
+	struct {
+		struct prefix prefix;
+		struct ip_addr gateway;
+		bool used;
+	} *kernel;
+	uint32_t max_kernel;
+
+	uint64_t in[9], out[9], naks_sent, naks_received;
+};
+
+/* max_peers as of peers. ERR_NO_SPACE. */
+int nhrp_init_node(struct nhrp *n, struct peers *peers, struct fib *fib, const struct cert *self,
+	const struct nhrp_config *config, struct timer_heap *timers, const struct env *env,
+	const struct nhrp_ops *ops);
+void nhrp_fini_node(struct nhrp *n);
+/* Most timers that this module ever has armed. */
+uint32_t nhrp_timers(uint32_t max_peers);
+void nhrp_reconfigure(struct nhrp *n, const struct nhrp_config *config, uint64_t now);
+
+/* A packet that arrived in p's session. */
+void nhrp_receive(struct nhrp *n, struct peer *p, const uint8_t *data, size_t len, uint64_t now);
+/* Peers come and go. */
+void nhrp_peer_up(struct nhrp *n, struct peer *p, bool rekey, uint64_t now);
+void nhrp_peer_path(struct nhrp *n, struct peer *p, uint64_t now);
+void nhrp_peer_down(struct nhrp *n, struct peer *p, uint64_t now);
+/* The FIB may have changed. Cheap when it has not. */
+void nhrp_routes_changed(struct nhrp *n, uint64_t now);
+/* Spoke: a packet left for this next hop by way of the hub. */
+void nhrp_want(struct nhrp *n, const struct ip_addr *target, uint64_t now);
+/* Hub: this packet of p's went back into the overlay. */
+void nhrp_hairpin(struct nhrp *n, struct peer *p, const uint8_t *ip, size_t len, uint64_t now);
+/* We are going away: withdraw what we told others. */
+void nhrp_stop(struct nhrp *n, uint64_t now);
+/* Is any registration in place? */
+bool nhrp_registered(const struct nhrp *n);
+
+/* ---- Between the modules of this directory -------------------------------------------------- */
+
+/* Encodes and sends in the peer's session. Counts. */
+int nhrp_send(struct nhrp *n, struct peer *p, const struct nhrp_packet *packet, uint64_t now);
+/* Our overlay address of this family, NULL if we have none. */
+const struct ip_addr *nhrp_own_address(const struct nhrp *n, uint8_t family);
+/* A CIE about ourselves. */
+struct nhrp_cie nhrp_own_cie(const struct nhrp *n, const struct nhrp_packet *packet,
+	const struct ip_addr *proto, const struct peer *towards);
+/* Starts a request: families by the path to p, our addresses, the next request id, extensions. */
+void nhrp_begin(struct nhrp *n, struct nhrp_packet *packet, enum nhrp_type type, struct peer *p,
+	uint8_t proto_family);
+/* Turns a request into its reply: type, hop count, responder extension. */
+void nhrp_make_reply(struct nhrp *n, struct nhrp_packet *packet, enum nhrp_type type, struct peer *p);
+void nhrp_error(struct nhrp *n, struct peer *p, uint16_t code, uint16_t offset, const uint8_t *data,
+	size_t len, const struct nhrp_packet *about, uint64_t now);
+/* Our candidates into the vendor extension. */
+void nhrp_add_candidates(struct nhrp *n, struct nhrp_packet *packet);
+
+void nhc_peer_up(struct nhrp *n, struct peer *hub, bool rekey, uint64_t now);
+void nhc_peer_down(struct nhrp *n, struct peer *hub, uint64_t now);
+void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply, uint64_t now);
+/* The list of prefixes may have changed: registers anew where it did. */
+void nhc_update(struct nhrp *n, uint64_t now);
+void nhc_init(struct nhrp *n);
+
+void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now);
+void nhs_peer_down(struct nhrp *n, struct peer *p, uint64_t now);
+/* Removes p's bindings inside the prefix. */
+void nhs_unbind(struct nhrp *n, struct peer *p, const struct prefix *prefix, const char *why, uint64_t now);
+void nhs_init_client(struct nhrp *n, uint32_t peer);
+
+void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request, const uint8_t *data,
+	size_t len, uint64_t now);
+void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply, uint64_t now);
+
+void egress_answer(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now);
+/* The widest prefix around target that we may answer for. */
+bool egress_prefix(const struct nhrp *n, const struct ip_addr *target, struct prefix *out);
+
+void resolve_start(struct nhrp *n, const struct ip_addr *target, uint64_t now);
+void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *reply, uint64_t now);
+void resolve_path(struct nhrp *n, struct peer *p, uint64_t now);
+void resolve_fire(void *owner, struct timer *timer, uint64_t now);
+
+void shortcut_install(struct nhrp *n, const struct prefix *prefix, const struct ip_addr *target,
+	struct peer *p, uint16_t holding_time_s, uint64_t now);
+/* The shortcut that traffic for a uses, or NULL. */
+struct shortcut *shortcut_for(struct nhrp *n, const struct ip_addr *a);
+void shortcut_remove(struct nhrp *n, struct shortcut *s, const char *why, uint64_t now);
+void shortcut_peer(struct nhrp *n, struct peer *p, bool gone, uint64_t now);
+void shortcut_check_routes(struct nhrp *n, uint64_t now);
+void shortcut_fire(void *owner, struct timer *timer, uint64_t now);
+
+void redirect_receive(struct nhrp *n, struct peer *p, const struct nhrp_packet *packet, uint64_t now);
+
+void purge_receive(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now);
+/* Tells everyone who was told that p answers for prefixes inside this one. */
+void purge_told(struct nhrp *n, uint32_t egress, const struct prefix *prefix, uint64_t now);
+void purge_remember(struct nhrp *n, uint32_t requester, uint32_t egress, const struct prefix *prefix,
+	uint64_t until);
+void purge_own(struct nhrp *n, struct peer *p, uint64_t now);
+
+/* Makes the kernel have our best route of this prefix, or none. */
+void kernel_sync(struct nhrp *n, const struct prefix *prefix);
+
+#endif

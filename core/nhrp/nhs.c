@@ -1,0 +1,275 @@
+#include "core/nhrp/nhrp.h"
+
+#include "core/wire/control.h"
+
+#include <string.h>
+
+#define LIVE_NS (30 * NS_PER_S) /* heard of within this time: its binding is defended */
+
+static void expire(void *owner, struct timer *timer, uint64_t now);
+
+void nhs_init_client(struct nhrp *n, uint32_t peer)
+{
+	n->clients[peer].first = NHRP_NONE;
+	n->clients[peer].expiry = (struct timer){.fire = expire, .owner = n};
+}
+
+/* ---- Bindings ------------------------------------------------------------------------------- */
+
+static bool is_host(const struct binding *b)
+{
+	return b->prefix.len == addr_bits(b->prefix.addr.family) &&
+		addr_equal(&b->prefix.addr, &b->gateway);
+}
+
+static struct fib_route route_of(const struct binding *b)
+{
+	return (struct fib_route){.prefix = b->prefix, .gateway = b->gateway,
+		.source = FIB_REGISTERED, .metric = 4096, .type = FIB_OVERLAY};
+}
+
+static void unbind(struct nhrp *n, struct peer *p, uint32_t *link, const char *why, uint64_t now)
+{
+	char name[64], text[PREFIX_TEXT_MAX];
+	struct binding *b = &n->bindings[*link];
+	struct prefix prefix = b->prefix;
+	*link = b->next;
+	b->used = false;
+	n->n_bindings--;
+	if (is_host(b)) {
+		fib_neighbour_remove(n->fib, &b->prefix.addr, p->id);
+	} else {
+		struct fib_route route = route_of(b);
+		fib_route_remove(n->fib, &route);
+		kernel_sync(n, &prefix);
+	}
+	env_log(n->env, LOG_INFO, "%s: binding of %s removed: %s", peer_name(p, name),
+		prefix_format(&prefix, text), why);
+	purge_told(n, p->id, &prefix, now);
+}
+
+void nhs_unbind(struct nhrp *n, struct peer *p, const struct prefix *prefix, const char *why, uint64_t now)
+{
+	uint32_t *link = &n->clients[p->id].first;
+	while (*link != NHRP_NONE) {
+		struct binding *b = &n->bindings[*link];
+		if (prefix_covers(prefix, &b->prefix))
+			unbind(n, p, link, why, now);
+		else
+			link = &b->next;
+	}
+}
+
+void nhs_peer_down(struct nhrp *n, struct peer *p, uint64_t now)
+{
+	while (n->clients[p->id].first != NHRP_NONE)
+		unbind(n, p, &n->clients[p->id].first, p->reason, now);
+	timer_disarm(n->timers, &n->clients[p->id].expiry);
+}
+
+static void arm_expiry(struct nhrp *n, struct nhs_client *c)
+{
+	uint64_t next = TS_NEVER;
+	for (uint32_t i = c->first; i != NHRP_NONE; i = n->bindings[i].next)
+		next = n->bindings[i].expires < next ? n->bindings[i].expires : next;
+	if (next != TS_NEVER)
+		timer_arm(n->timers, &c->expiry, next);
+	else
+		timer_disarm(n->timers, &c->expiry);
+}
+
+static void expire(void *owner, struct timer *timer, uint64_t now)
+{
+	struct nhrp *n = owner;
+	struct nhs_client *c = (struct nhs_client *)((char *)timer - offsetof(struct nhs_client, expiry));
+	struct peer *p = peer_at(n->peers, (uint32_t)(c - n->clients));
+	for (uint32_t *link = &c->first; p && *link != NHRP_NONE;) {
+		if (now >= n->bindings[*link].expires)
+			unbind(n, p, link, "holding time is over", now);
+		else
+			link = &n->bindings[*link].next;
+	}
+	arm_expiry(n, c);
+}
+
+static struct binding *find_binding(struct nhrp *n, uint32_t peer, const struct prefix *prefix)
+{
+	for (uint32_t i = n->clients[peer].first; i != NHRP_NONE; i = n->bindings[i].next)
+		if (prefix_equal(&n->bindings[i].prefix, prefix))
+			return &n->bindings[i];
+	return NULL;
+}
+
+/* Code 14: another key holds the address and is alive. A dead one gives way. */
+static bool held_by_another(struct nhrp *n, struct peer *p, const struct ip_addr *a, uint64_t now)
+{
+	uint32_t id = fib_neighbour(n->fib, a);
+	struct peer *other = id == LPM_NONE || id == p->id ? NULL : peer_at(n->peers, id);
+	if (!other)
+		return false;
+	const struct path *path = &n->peers->sessions->paths[id];
+	uint64_t heard = atomic_load_explicit(&path->last_rx_ns, memory_order_relaxed);
+	bool reissued = strcmp(other->cert.name, p->cert.name) == 0 &&
+		p->cert.not_before > other->cert.not_before;
+	if (!reissued && peer_has_session(other) && other->path == PATH_UP && now - heard < LIVE_NS) {
+		liveness_ping(n->peers, other, now); /* so that a dead one is found out */
+		return true;
+	}
+	struct prefix host = prefix_host(a);
+	nhs_unbind(n, other, &host, "its address was registered by another key", now);
+	if (reissued)
+		peer_close(n->peers, other, CONTROL_REASON_REPLACED, "replaced by a new certificate", now);
+	return false;
+}
+
+static uint8_t bind(struct nhrp *n, struct peer *p, const struct prefix *prefix,
+	const struct ip_addr *gateway, const struct ip_addr *nbma, uint64_t holding_ns, uint64_t now)
+{
+	char name[64], text[PREFIX_TEXT_MAX];
+	struct binding *b = find_binding(n, p->id, prefix);
+	if (!b) {
+		if (n->n_bindings == n->max_bindings)
+			return NHRP_CODE_NO_RESOURCES;
+		uint32_t i = n->binding_hint;
+		while (n->bindings[i].used)
+			i = (i + 1) % n->max_bindings;
+		n->binding_hint = (i + 1) % n->max_bindings;
+		b = &n->bindings[i];
+		*b = (struct binding){.used = true, .prefix = *prefix, .gateway = *gateway,
+			.peer = p->id, .next = n->clients[p->id].first, .since = now};
+		if (is_host(b)) {
+			if (fib_neighbour_put(n->fib, &prefix->addr, p->id) != 0)
+				b->used = false;
+		} else {
+			struct fib_route route = route_of(b);
+			if (fib_route_put(n->fib, &route) != 0)
+				b->used = false;
+		}
+		if (!b->used)
+			return NHRP_CODE_NO_RESOURCES;
+		n->clients[p->id].first = i;
+		n->n_bindings++;
+		if (!is_host(b))
+			kernel_sync(n, prefix);
+		env_log(n->env, LOG_INFO, "%s: registered %s", peer_name(p, name),
+			prefix_format(prefix, text));
+	}
+	b->nbma_claimed = *nbma;
+	b->expires = now + holding_ns;
+	return NHRP_CODE_SUCCESS;
+}
+
+static void note_refusal(
+	struct nhrp *n, struct peer *p, const struct prefix *prefix, uint8_t code, uint64_t now)
+{
+	char name[64], text[PREFIX_TEXT_MAX];
+	n->naks_sent++;
+	peer_name(p, name);
+	struct refusal *r = NULL;
+	for (unsigned i = 0; i < NHRP_REFUSALS && i < n->n_refusals; i++)
+		if (n->refusals[i].code == code && prefix_equal(&n->refusals[i].prefix, prefix) &&
+			strcmp(n->refusals[i].name, peer_name(p, name)) == 0)
+			r = &n->refusals[i];
+	if (!r || now - r->at > 600 * NS_PER_S)
+		env_log(n->env, LOG_WARN, "%s: registration of %s refused: code %u, %s",
+			peer_name(p, name), prefix_format(prefix, text), code, nhrp_code_name(code));
+	if (!r) {
+		r = &n->refusals[n->n_refusals++ % NHRP_REFUSALS];
+		*r = (struct refusal){.code = code, .prefix = *prefix};
+		strcpy(r->name, peer_name(p, name));
+	}
+	r->at = now;
+	r->times++;
+}
+
+/* Decides about one CIE, and installs it. */
+static uint8_t register_cie(struct nhrp *n, struct peer *p, const struct nhrp_packet *request,
+	const struct nhrp_cie *cie, bool first, uint64_t holding_ns, uint64_t now)
+{
+	struct prefix prefix = prefix_masked((struct prefix){
+		.addr = *nhrp_cie_proto(request, cie), .len = nhrp_cie_bits(request, cie)});
+	if (first && !addr_equal(&prefix.addr, &request->src_proto))
+		return NHRP_CODE_PROHIBITED;
+	/* The default route: length 0 with the unspecified address; else 0 means a host. */
+	if (!first && cie->prefix_len == 0 && addr_is_unspecified(&cie->proto))
+		prefix.len = 0;
+	if (!cert_covers_prefix(&p->cert, &prefix))
+		return NHRP_CODE_PROHIBITED;
+	bool host = prefix.len == addr_bits(prefix.addr.family) &&
+		cert_owns_address(&p->cert, &prefix.addr);
+	if (host && held_by_another(n, p, &prefix.addr, now))
+		return NHRP_CODE_ALREADY_REGISTERED;
+	return bind(n, p, &prefix, &request->src_proto, nhrp_cie_nbma(request, cie), holding_ns, now);
+}
+
+/* What was registered before and is not in this request is gone. */
+static void forget_others(struct nhrp *n, struct peer *p, uint8_t family, uint64_t expires, uint64_t now)
+{
+	uint32_t *link = &n->clients[p->id].first;
+	while (*link != NHRP_NONE) {
+		struct binding *b = &n->bindings[*link];
+		if (b->prefix.addr.family == family && b->expires != expires)
+			unbind(n, p, link, "no longer registered", now);
+		else
+			link = &b->next;
+	}
+}
+
+void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now)
+{
+	const struct ip_addr *own = nhrp_own_address(n, request->proto_family);
+	struct ip_addr seen = nhrp_nbma(request, &p->endpoint.addr);
+	if (request->cies.n == 0)
+		return;
+	bool misdirected = !own || (!addr_equal(&request->dst_proto, own) &&
+					   !addr_equal(&request->dst_proto, &request->src_proto));
+	uint64_t holding = request->cies.v[0].holding_time_s;
+	holding = holding < NHRP_HOLDING_MIN ? NHRP_HOLDING_MIN :
+		holding > NHRP_HOLDING_MAX ? NHRP_HOLDING_MAX : holding;
+	for (unsigned i = 0; i < request->cies.n; i++) {
+		struct nhrp_cie *cie = &request->cies.v[i];
+		uint8_t code = misdirected || (i > 0 && request->cies.v[0].code) ?
+			NHRP_CODE_PROHIBITED :
+			register_cie(n, p, request, cie, i == 0, holding * NS_PER_S, now);
+		if (i > 0 && request->cies.v[0].code)
+			code = request->cies.v[0].code;
+		cie->code = code;
+		cie->holding_time_s = code ? 0 : (uint16_t)holding;
+		if (code) {
+			struct prefix prefix = {.addr = *nhrp_cie_proto(request, cie),
+				.len = nhrp_cie_bits(request, cie)};
+			note_refusal(n, p, &prefix, code, now);
+		}
+	}
+	if (!request->cies.v[0].code) {
+		forget_others(n, p, request->proto_family, now + holding * NS_PER_S, now);
+		struct session *s = session_at(n->peers->sessions, p->current);
+		if (s)
+			fib_neighbour_put(n->fib, &s->link_local, p->id);
+	}
+	arm_expiry(n, &n->clients[p->id]);
+	if (own && request->dst_proto.family == own->family)
+		request->dst_proto = *own;
+	nhrp_make_reply(n, request, NHRP_REGISTRATION_REPLY, p);
+	/* The second CIE of the NAT extension: how the client looks from here. */
+	if (nhrp_ext_find(request, NHRP_EXT_NAT) && !addr_equal(&seen, &request->src_nbma) &&
+		seen.family) {
+		struct nhrp_cie nat = {.nbma = seen, .proto = request->src_proto,
+			.prefix_len = addr_bits(request->proto_family)};
+		if (request->nat.n == 0 && own) {
+			struct nhrp_cie server = {.nbma = nhrp_nbma(request, &p->local), .proto = *own,
+				.prefix_len = addr_bits(request->proto_family)};
+			nhrp_ext_add_cie(request, NHRP_EXT_NAT, &server);
+		}
+		nhrp_ext_add_cie(request, NHRP_EXT_NAT, &nat);
+	}
+	nhrp_ext_add(request, NHRP_EXT_VENDOR);
+	memset(&request->vendor, 0, sizeof request->vendor);
+	request->vendor.n_candidates = 1;
+	request->vendor.candidates[0] =
+		(struct nhrp_candidate){.kind = NHRP_CANDIDATE_SEEN, .endpoint = p->endpoint};
+	strcpy(request->vendor.name, n->self.name);
+	for (unsigned i = 0; i < n->config.n_advertise; i++)
+		request->vendor.prefixes[request->vendor.n_prefixes++] = n->config.advertise[i];
+	nhrp_send(n, p, request, now);
+}

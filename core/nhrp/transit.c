@@ -1,0 +1,128 @@
+#include "core/nhrp/nhrp.h"
+
+#include <string.h>
+
+/* What a client says of itself: only what a hub observed may be called observed. */
+static void clean_candidates(struct nhrp_packet *packet, const struct peer *nearest)
+{
+	struct nhrp_vendor *v = &packet->vendor;
+	unsigned kept = 0;
+	for (unsigned i = 0; i < v->n_candidates; i++) {
+		const struct nhrp_candidate *c = &v->candidates[i];
+		bool ours = c->kind == NHRP_CANDIDATE_SEEN || c->kind == NHRP_CANDIDATE_PREDICTED;
+		const struct ip_addr *a = &c->endpoint.addr;
+		/* A public IPv4 address counts only if it is the one that we see. */
+		bool unseen = a->family == 4 && !addr_is_private(a) &&
+			!addr_equal(a, &nearest->endpoint.addr);
+		if (!ours && !unseen && kept < NHRP_CANDIDATES_MAX - 1)
+			v->candidates[kept++] = *c;
+	}
+	memmove(v->candidates + 1, v->candidates, kept * sizeof *v->candidates);
+	v->candidates[0] = (struct nhrp_candidate){
+		.kind = NHRP_CANDIDATE_SEEN, .endpoint = nearest->endpoint};
+	v->n_candidates = (uint8_t)(kept + 1);
+}
+
+static bool in_list(const struct nhrp *n, const struct nhrp_cies *list)
+{
+	for (unsigned i = 0; i < list->n; i++)
+		if (cert_owns_address(&n->self, &list->v[i].proto))
+			return true;
+	return false;
+}
+
+static void negative(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint8_t code, uint64_t now)
+{
+	struct nhrp_cie cie = {.code = code};
+	request->flags &= NHRP_RES_ROUTER | NHRP_RES_SOURCE_STABLE | NHRP_FLAG_NAT;
+	request->cies.n = 0;
+	nhrp_add_cie(request, &cie);
+	n->naks_sent++;
+	nhrp_make_reply(n, request, NHRP_RESOLUTION_REPLY, p);
+	nhrp_ext_remove(request, NHRP_EXT_VENDOR);
+	nhrp_send(n, p, request, now);
+}
+
+/* The client may ask in its own name only, so often, and with its own key. */
+static bool may_ask(struct nhrp *n, struct peer *p, const struct nhrp_packet *request, uint64_t now)
+{
+	if (p->cert.role & CERT_HUB)
+		return true;
+	return cert_owns_address(&p->cert, &request->src_proto) &&
+		(!request->vendor.have_static_key ||
+			memcmp(request->vendor.static_key, p->key, KEY_LEN) == 0) &&
+		bucket_take(&n->clients[p->id].requests, NS_PER_S / 10, 50, now);
+}
+
+void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request, const uint8_t *data,
+	size_t len, uint64_t now)
+{
+	struct fib_hop hop;
+	struct fib_view view = fib_snapshot(n->fib);
+	if (!may_ask(n, p, request, now)) {
+		negative(n, p, request, NHRP_CODE_PROHIBITED, now);
+		return;
+	}
+	if (!n->hub) {
+		egress_answer(n, p, request, now);
+		return;
+	}
+	bool found = fib_lookup(&view, &request->dst_proto, &hop);
+	if (found && (hop.type == FIB_LOCAL || hop.type == FIB_OTHER)) {
+		egress_answer(n, p, request, now);
+		return;
+	}
+	struct peer *to = found && hop.type == FIB_OVERLAY && hop.peer != FIB_NONE ?
+		peer_at(n->peers, hop.peer) : NULL;
+	if (!to || !peer_has_session(to) || to == p) {
+		negative(n, p, request, NHRP_CODE_NO_BINDING, now);
+		return;
+	}
+	if (request->hop_count <= 1) {
+		nhrp_error(n, p, NHRP_ERROR_HOP_COUNT, 0, data, len, request, now);
+		return;
+	}
+	if (in_list(n, &request->forward)) {
+		nhrp_error(n, p, NHRP_ERROR_LOOP, 0, data, len, request, now);
+		return;
+	}
+	request->hop_count--;
+	const struct ip_addr *own = nhrp_own_address(n, request->proto_family);
+	if (own && nhrp_ext_find(request, NHRP_EXT_FORWARD)) {
+		struct nhrp_cie cie = nhrp_own_cie(n, request, own, to);
+		nhrp_ext_add_cie(request, NHRP_EXT_FORWARD, &cie);
+	}
+	if (!(p->cert.role & CERT_HUB) && nhrp_ext_find(request, NHRP_EXT_VENDOR))
+		clean_candidates(request, p);
+	nhrp_send(n, to, request, now);
+}
+
+/* Replies go back to the requester, whose address is the source. */
+void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply, uint64_t now)
+{
+	uint32_t id = fib_neighbour(n->fib, &reply->src_proto);
+	struct peer *to = id == LPM_NONE ? NULL : peer_at(n->peers, id);
+	if (!n->hub || !to || !peer_has_session(to) || reply->hop_count <= 1 || reply->cies.n == 0 ||
+		in_list(n, &reply->reverse))
+		return;
+	reply->hop_count--;
+	const struct ip_addr *own = nhrp_own_address(n, reply->proto_family);
+	if (own && nhrp_ext_find(reply, NHRP_EXT_REVERSE)) {
+		struct nhrp_cie cie = nhrp_own_cie(n, reply, own, to);
+		nhrp_ext_add_cie(reply, NHRP_EXT_REVERSE, &cie);
+	}
+	const struct nhrp_cie *cie = &reply->cies.v[0];
+	if (cie->code == NHRP_CODE_SUCCESS) {
+		struct prefix prefix = prefix_masked((struct prefix){
+			.addr = reply->dst_proto, .len = nhrp_cie_bits(reply, cie)});
+		if (!(p->cert.role & CERT_HUB)) {
+			if (!reply->vendor.have_static_key ||
+				memcmp(reply->vendor.static_key, p->key, KEY_LEN) != 0)
+				return; /* it answers for somebody else */
+			clean_candidates(reply, p);
+		}
+		purge_remember(n, to->id, p->id, &prefix,
+			now + cie->holding_time_s * NS_PER_S);
+	}
+	nhrp_send(n, to, reply, now);
+}
