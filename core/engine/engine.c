@@ -1,0 +1,548 @@
+#include "core/engine/engine.h"
+
+#include "core/base/err.h"
+#include "core/engine/node.h"
+#include "core/wire/control.h"
+#include "core/wire/gre.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert((int)ROUTE_TYPE_OVERLAY == FIB_OVERLAY && (int)ROUTE_TYPE_LOCAL == FIB_LOCAL &&
+		(int)ROUTE_TYPE_OTHER == FIB_OTHER && (int)ROUTE_TYPE_REJECT == FIB_REJECT,
+	"the facade's route types are the FIB's");
+
+/* ---- What the modules below want done ------------------------------------------------------- */
+
+static void do_send(void *ctx, const struct endpoint *to, const struct ip_addr *from, uint8_t ttl,
+	const void *data, size_t len)
+{
+	struct engine *e = ctx;
+	struct queued *a = len <= ACTION_DATA_MAX ? actions_add(&e->actions, ACTION_SEND, false) : NULL;
+	if (!a)
+		return;
+	memcpy(a->data, data, len);
+	a->action.send.to = *to;
+	a->action.send.from = *from;
+	a->action.send.ttl = ttl;
+	a->action.send.data = a->data;
+	a->action.send.len = len;
+}
+
+static int do_seal(void *ctx, struct session *s, uint16_t protocol, uint8_t *payload, size_t len)
+{
+	struct engine *e = ctx;
+	return worker_seal(e->control, s, protocol, payload, len);
+}
+
+static void do_resolve(void *ctx, const char *host, uint16_t port, uint32_t token)
+{
+	struct engine *e = ctx;
+	struct queued *a = actions_add(&e->actions, ACTION_RESOLVE, true);
+	if (!a)
+		return;
+	strncpy((char *)a->data, host, ACTION_DATA_MAX - 1);
+	a->action.resolve.host = (const char *)a->data;
+	a->action.resolve.port = port;
+	a->action.resolve.token = token;
+}
+
+static void do_pong(void *ctx, uint32_t token, bool answered, bool direct, uint64_t rtt_ns)
+{
+	struct engine *e = ctx;
+	struct queued *a = actions_add(&e->actions, ACTION_PONG, true);
+	if (!a)
+		return;
+	a->action.pong.token = token;
+	a->action.pong.answered = answered;
+	a->action.pong.direct = direct;
+	a->action.pong.rtt_ns = rtt_ns;
+}
+
+static void do_kernel_route(
+	void *ctx, const struct prefix *p, const struct ip_addr *gateway, bool add)
+{
+	struct engine *e = ctx;
+	struct queued *a =
+		actions_add(&e->actions, add ? ACTION_ROUTE_ADD : ACTION_ROUTE_DEL, true);
+	if (!a) {
+		env_log(&e->env, LOG_ERROR, "too many route changes at once: one is lost");
+		return;
+	}
+	a->action.route.prefix = *p;
+	a->action.route.gateway = *gateway;
+}
+
+static bool is_overlay(void *ctx, const struct ip_addr *a)
+{
+	struct engine *e = ctx;
+	struct fib_view view = fib_snapshot(&e->plane.fib);
+	struct fib_hop hop;
+	return fib_lookup(&view, a, &hop) && hop.type == FIB_OVERLAY;
+}
+
+static bool sent_recently(void *ctx, const struct ip_addr *dst, uint64_t now)
+{
+	struct engine *e = ctx;
+	for (unsigned i = 0; i < e->n_workers; i++)
+		if (worker_sent_recently(&e->workers[i], dst, now))
+			return true;
+	return false;
+}
+
+/* ---- What the peers report ------------------------------------------------------------------ */
+
+static void publish_hub(struct engine *e)
+{
+	struct peer *hub = hubs_preferred(&e->peers);
+	atomic_store_explicit(
+		&e->plane.hub_peer, hub ? hub->id : SESSION_NONE, memory_order_relaxed);
+}
+
+static void on_up(void *ctx, struct peer *p, bool rekey, uint64_t now)
+{
+	struct engine *e = ctx;
+	char name[64], at[ENDPOINT_TEXT_MAX];
+	struct session *s = session_at(&e->plane.sessions, p->current);
+	env_log(&e->env, rekey ? LOG_DEBUG : LOG_INFO, "%s: %s with %s, %s", peer_name(p, name),
+		rekey ? "new keys" : "session", endpoint_format(&p->endpoint, at),
+		s->tx.aead->name);
+	publish_hub(e);
+	nhrp_peer_up(&e->nhrp, p, rekey, now);
+	if (!rekey && e->plane.hub && e->trust.bundle)
+		frames_send_bundle(&e->peers, p, now);
+}
+
+static void on_path(void *ctx, struct peer *p, uint64_t now)
+{
+	struct engine *e = ctx;
+	char name[64], at[ENDPOINT_TEXT_MAX];
+	endpoint_format(&p->endpoint, at);
+	if (p->path == PATH_UP && !p->hub && !e->plane.hub)
+		env_log(&e->env, LOG_INFO, "%s: direct path by %s", peer_name(p, name), at);
+	else if (p->path == PATH_SUSPENDED)
+		env_log(&e->env, LOG_WARN, "%s: %s: %s%s", peer_name(p, name), at, p->reason,
+			p->hub || e->plane.hub ? "" : "; traffic goes by the hub");
+	publish_hub(e);
+	nhrp_peer_path(&e->nhrp, p, now);
+}
+
+static void on_down(void *ctx, struct peer *p, const char *why, uint64_t now)
+{
+	struct engine *e = ctx;
+	char name[64];
+	/* Only a handshake that came to nothing: not a peer that was there. */
+	if (peer_has_session(p))
+		env_log(&e->env, LOG_INFO, "%s: session ended: %s", peer_name(p, name), why);
+	nhrp_peer_down(&e->nhrp, p, now);
+	publish_hub(e);
+}
+
+static void apply_bundle(struct engine *e, uint64_t now)
+{
+	uint64_t wall = e->env.wall_s(e->env.ctx);
+	for (uint32_t i = 0; i < e->peers.max; i++) {
+		struct peer *p = peer_at(&e->peers, i);
+		if (!p || !p->known)
+			continue;
+		int err = trust_recheck(&e->trust, &p->cert, wall);
+		if (err == ERR_REVOKED)
+			peer_close(&e->peers, p, CONTROL_REASON_REVOKED, "revoked", now);
+		else if (err)
+			peer_close(&e->peers, p, CONTROL_REASON_EXPIRED,
+				"certificate no longer valid", now);
+		else if (e->plane.hub && peer_has_session(p))
+			frames_send_bundle(&e->peers, p, now);
+	}
+	hubs_update(&e->peers, now);
+	publish_hub(e);
+}
+
+static void on_bundle(void *ctx, uint64_t now)
+{
+	struct engine *e = ctx;
+	struct queued *a = actions_add(&e->actions, ACTION_SAVE_BUNDLE, true);
+	if (a) {
+		a->action.bundle.data = e->trust.bundle_bytes;
+		a->action.bundle.len = e->trust.bundle_len;
+	}
+	apply_bundle(e, now);
+}
+
+/* ---- Coming and going ----------------------------------------------------------------------- */
+
+static void copy_prefixes(uint8_t *n, struct prefix *out, uint8_t count, const struct prefix *v)
+{
+	*n = count < NHRP_PREFIX_LINES ? count : NHRP_PREFIX_LINES;
+	for (unsigned i = 0; i < *n; i++)
+		out[i] = prefix_masked(v[i]);
+}
+
+static struct nhrp_config nhrp_config_of(const struct engine_config *c, bool hub)
+{
+	struct nhrp_config n = {
+		.holding_time_s = c->holding_time_s ? c->holding_time_s : 600,
+		.redirect = c->redirect && hub,
+		.shortcut = c->shortcut,
+		.install_routes = c->install_routes,
+		.host_candidates = c->host_candidates,
+	};
+	copy_prefixes(&n.n_prefixes, n.prefixes, c->n_prefixes, c->prefixes);
+	copy_prefixes(&n.n_advertise, n.advertise, c->n_advertise, c->advertise);
+	copy_prefixes(&n.n_routes, n.routes, c->n_routes, c->routes);
+	return n;
+}
+
+static void describe_ciphers(struct engine *e)
+{
+	e->ciphers[0] = '\0';
+	for (int id = AEAD_AEGIS_256; id >= 0; id--) {
+		const struct aead *a = e->peers.ciphers >> id & 1 ? aead_find((uint8_t)id) : NULL;
+		if (!a)
+			continue;
+		if (e->ciphers[0])
+			strcat(e->ciphers, " ");
+		strcat(e->ciphers, a->name);
+	}
+}
+
+/* Who we are: the certificate must be good and belong to our key. */
+static int load_identity(struct engine *e, const struct engine_config *c)
+{
+	e->identity = prim_alloc_locked(sizeof *e->identity);
+	if (!e->identity)
+		return ERR_NO_SPACE;
+	static const uint8_t zero[KEY_LEN];
+	bool psk = !prim_equal(c->psk, zero, KEY_LEN);
+	handshake_identity_init(
+		e->identity, c->static_secret, c->network_id, psk ? c->psk : NULL);
+	trust_init(&e->trust, c->network_id, c->root_key);
+	int err = c->bundle ? trust_update_bundle(&e->trust, c->bundle, c->bundle_len) : 0;
+	if (err) {
+		env_log(&e->env, LOG_ERROR, "the bundle is refused: %s", err_name(err));
+		return err;
+	}
+	if (c->certificate_len > sizeof e->certificate)
+		return ERR_MALFORMED;
+	memcpy(e->certificate, c->certificate, c->certificate_len);
+	e->certificate_len = c->certificate_len;
+	err = trust_check_cert(&e->trust, e->certificate, e->certificate_len,
+		e->identity->public_key, e->env.wall_s(e->env.ctx), &e->self);
+	if (err)
+		env_log(&e->env, LOG_ERROR,
+			"our own certificate is refused: %s (does it belong to this key, "
+			"network and bundle?)", err_name(err));
+	return err;
+}
+
+static int make_workers(struct engine *e, const struct engine_config *c)
+{
+	e->n_workers = c->workers ? c->workers : 1;
+	if (e->n_workers > ENGINE_MAX_WORKERS)
+		return ERR_MALFORMED;
+	e->workers = calloc(e->n_workers + 1, sizeof *e->workers);
+	if (!e->workers)
+		return ERR_NO_SPACE;
+	e->control = &e->workers[e->n_workers];
+	for (unsigned i = 0; i <= e->n_workers; i++) {
+		uint8_t lane = i == e->n_workers ? 0 : (uint8_t)(i + 1);
+		int err = worker_init(&e->workers[i], &e->plane, i, lane, &e->env);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int build(struct engine *e, const struct engine_config *c, uint64_t now)
+{
+	const struct peer_ops peer_ops = {.ctx = e, .send = do_send, .up = on_up, .path = on_path,
+		.down = on_down, .resolve = do_resolve, .bundle = on_bundle,
+		.pong = do_pong, .is_overlay = is_overlay, .seal = do_seal};
+	const struct nhrp_ops nhrp_ops = {
+		.ctx = e, .kernel_route = do_kernel_route, .sent_recently = sent_recently};
+	int err = prim_init();
+	if (!err)
+		err = load_identity(e, c);
+	if (!err)
+		err = actions_init(&e->actions);
+	if (!err)
+		err = plane_init(&e->plane, c, &e->self, &e->env);
+	if (!err)
+		err = make_workers(e, c);
+	if (!err)
+		err = pkt_batch_init(&e->batch, 1);
+	if (err)
+		return err;
+	uint32_t max_peers = e->plane.sessions.n_paths;
+	err = timer_heap_init(&e->timers, max_peers + nhrp_timers(max_peers) + PUNCH_MAX);
+	if (!err)
+		err = peers_init(&e->peers, max_peers, &e->plane.sessions, e->identity, &e->trust,
+			e->certificate, e->certificate_len, &e->self, &e->timers, &e->env,
+			&peer_ops, now);
+	if (err)
+		return err;
+	e->peers.ciphers = aead_offer() & (c->ciphers ? c->ciphers | 1 : 0xff);
+	e->peers.lanes = (uint8_t)(e->n_workers + 1);
+	e->peers.port = c->port;
+	describe_ciphers(e);
+	struct nhrp_config nhrp = nhrp_config_of(c, e->plane.hub);
+	return nhrp_init_node(&e->nhrp, &e->peers, &e->plane.fib, &e->self, &nhrp, &e->timers,
+		&e->env, &nhrp_ops);
+}
+
+int engine_new(struct engine **out, const struct engine_config *config, const struct env *env,
+	uint64_t now)
+{
+	struct engine *e = calloc(1, sizeof *e);
+	*out = NULL;
+	if (!e)
+		return ERR_NO_SPACE;
+	e->env = *env;
+	e->started_ns = now;
+	int err = build(e, config, now);
+	if (err) {
+		engine_free(e);
+		return err;
+	}
+	*out = e;
+	return 0;
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	nhrp_fini_node(&e->nhrp);
+	peers_fini(&e->peers);
+	timer_heap_fini(&e->timers);
+	for (unsigned i = 0; e->workers && i <= e->n_workers; i++)
+		worker_fini(&e->workers[i]);
+	free(e->workers);
+	plane_fini(&e->plane);
+	pkt_batch_fini(&e->batch);
+	actions_fini(&e->actions);
+	trust_fini(&e->trust);
+	if (e->identity)
+		handshake_identity_wipe(e->identity);
+	prim_free_locked(e->identity);
+	free(e);
+}
+
+struct worker *engine_worker(struct engine *e, unsigned number)
+{
+	return number < e->n_workers ? &e->workers[number] : NULL;
+}
+
+void engine_start(struct engine *e, uint64_t now)
+{
+	hubs_update(&e->peers, now);
+}
+
+void engine_stop(struct engine *e, uint64_t now)
+{
+	nhrp_stop(&e->nhrp, now);
+	uint8_t reason = e->plane.hub ? CONTROL_REASON_RESTARTING : CONTROL_REASON_SHUTDOWN;
+	for (uint32_t i = 0; i < e->peers.max; i++) {
+		struct peer *p = peer_at(&e->peers, i);
+		if (p && peer_has_session(p))
+			frames_close(&e->peers, p, reason, now);
+	}
+}
+
+void engine_reconfigure(struct engine *e, const struct engine_config *c, uint64_t now)
+{
+	struct nhrp_config nhrp = nhrp_config_of(c, e->plane.hub);
+	atomic_store_explicit(
+		&e->plane.redirect, c->redirect && e->plane.hub, memory_order_relaxed);
+	atomic_store_explicit(&e->plane.shortcut, c->shortcut, memory_order_relaxed);
+	atomic_store_explicit(&e->plane.relay_kernel, c->relay_kernel, memory_order_relaxed);
+	nhrp_reconfigure(&e->nhrp, &nhrp, now);
+}
+
+int engine_set_bundle(struct engine *e, const uint8_t *bundle, size_t len, uint64_t now)
+{
+	int err = trust_update_bundle(&e->trust, bundle, len);
+	if (!err)
+		on_bundle(e, now);
+	return err;
+}
+
+/* ---- What comes in -------------------------------------------------------------------------- */
+
+void engine_receive(struct engine *e, struct pkt *p, uint64_t now)
+{
+	if (gre_classify(p->data, p->len) != GRE_SEALED) {
+		connect_receive(&e->peers, p->data, p->len, &p->remote, &p->local, now);
+		p->verdict = PKT_CONSUMED;
+		return;
+	}
+	struct pkt_batch one = {.n = 1, .cap = 1, .v = p};
+	data_from_udp(e->control, &one, now);
+	engine_drain(e, now);
+}
+
+/* The session an event is about, unless its slot has another use by now. */
+static struct session *session_of(struct engine *e, const struct event *ev)
+{
+	struct session *s = session_at(&e->plane.sessions, ev->session);
+	return s && s->local_index == ev->local_index && session_find(&e->plane.sessions, s->local_index) ?
+		s : NULL;
+}
+
+static void replicate(struct engine *e, const struct event *ev, uint64_t now)
+{
+	if (!bucket_take(&e->multicast, NS_PER_S / 100, 200, now))
+		return;
+	uint16_t protocol = ev->data[0] >> 4 == 6 ? GRE_PROTO_IPV6 : GRE_PROTO_IPV4;
+	for (uint32_t i = 0; i < e->peers.max; i++) {
+		struct peer *p = peer_at(&e->peers, i);
+		/* A spoke sends to its hubs; a hub to hubs and to who is registered. */
+		if (p && p->path == PATH_UP && peer_has_session(p) &&
+			(p->hub || (e->plane.hub && e->nhrp.clients[i].first != NHRP_NONE)))
+			peer_send(&e->peers, p, protocol, ev->data, ev->len, now);
+	}
+}
+
+static void confirmed(struct engine *e, struct session *s, const struct event *ev, uint64_t now)
+{
+	struct peer *p = peer_at(&e->peers, s->peer);
+	if (!p || p->next != s->id)
+		return;
+	memcpy(p->timestamp, p->next_timestamp, sizeof p->timestamp);
+	p->response_len = 0;
+	peer_install(&e->peers, p, s, &ev->remote, &ev->local, now);
+}
+
+static void handle_event(struct engine *e, struct event *ev, uint64_t now)
+{
+	struct session *s = session_of(e, ev);
+	struct peer *p = s ? peer_at(&e->peers, s->peer) : NULL;
+	switch ((enum event_type)ev->type) {
+	case EVENT_CONFIRMED:
+		if (s)
+			confirmed(e, s, ev, now);
+		break;
+	case EVENT_PACKET:
+		if (p && ev->protocol == GRE_PROTO_NHRP)
+			nhrp_receive(&e->nhrp, p, ev->data, ev->len, now);
+		else if (p)
+			frames_receive(&e->peers, p, ev->data, ev->len, &ev->remote, &ev->local, now);
+		break;
+	case EVENT_PATH:
+		if (p)
+			frames_challenge(&e->peers, p, &ev->remote, &ev->local, now);
+		break;
+	case EVENT_UNKNOWN:
+		connect_unknown(&e->peers, ev->local_index, ev->len, &ev->remote, &ev->local, now);
+		break;
+	case EVENT_DATAGRAM:
+		connect_receive(&e->peers, ev->data, ev->len, &ev->remote, &ev->local, now);
+		break;
+	case EVENT_REDIRECT:
+		if (p)
+			nhrp_hairpin(&e->nhrp, p, ev->data, ev->len, now);
+		break;
+	case EVENT_RESOLVE:
+		nhrp_want(&e->nhrp, &ev->addr, now);
+		break;
+	case EVENT_MULTICAST:
+		replicate(e, ev, now);
+		break;
+	}
+}
+
+void engine_drain(struct engine *e, uint64_t now)
+{
+	for (unsigned i = 0; i <= e->n_workers; i++) {
+		struct event *ev;
+		for (unsigned k = 0; k < WORKER_EVENTS && (ev = ring_peek(&e->workers[i].events)); k++) {
+			handle_event(e, ev, now);
+			ring_pop(&e->workers[i].events);
+		}
+	}
+	nhrp_routes_changed(&e->nhrp, now);
+	sessions_reclaim(&e->plane.sessions);
+}
+
+uint64_t engine_deadline(const struct engine *e)
+{
+	return timer_next(&e->timers);
+}
+
+void engine_timer(struct engine *e, uint64_t now)
+{
+	timer_run(&e->timers, now);
+	sessions_reclaim(&e->plane.sessions);
+}
+
+bool engine_next_action(struct engine *e, struct action *out)
+{
+	return actions_next(&e->actions, out);
+}
+
+void engine_route(struct engine *e, const struct route_update *u, bool deleted, uint64_t now)
+{
+	char text[PREFIX_TEXT_MAX];
+	struct fib_route route = {.prefix = prefix_masked(u->prefix), .gateway = u->gateway,
+		.table = u->table, .metric = u->metric, .tos = u->tos, .source = FIB_KERNEL,
+		.type = u->type};
+	if (deleted)
+		fib_route_remove(&e->plane.fib, &route);
+	else if (fib_route_put(&e->plane.fib, &route) != 0 && e->route_loss++ % 1000 == 0)
+		env_log(&e->env, LOG_ERROR, "route table full: %s ignored (limit routes = %u)",
+			prefix_format(&route.prefix, text), e->plane.fib.cap / 2);
+	nhrp_routes_changed(&e->nhrp, now);
+}
+
+void engine_routes_reset(struct engine *e, uint64_t now)
+{
+	fib_route_clear(&e->plane.fib, FIB_KERNEL);
+	e->peers.n_own = 0;
+	nhrp_routes_changed(&e->nhrp, now);
+}
+
+void engine_routes_synced(struct engine *e, uint64_t now)
+{
+	nhrp_routes_changed(&e->nhrp, now);
+}
+
+void engine_address(struct engine *e, const struct ip_addr *a, bool deleted, uint64_t now)
+{
+	struct peers *t = &e->peers;
+	unsigned i = 0;
+	(void)now;
+	while (i < t->n_own && !addr_equal(&t->own[i], a))
+		i++;
+	if (deleted && i < t->n_own)
+		t->own[i] = t->own[--t->n_own];
+	else if (!deleted && i == t->n_own && i < sizeof t->own / sizeof *t->own)
+		t->own[t->n_own++] = *a;
+}
+
+void engine_resolved(struct engine *e, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now)
+{
+	hubs_resolved(&e->peers, token, v, n, now);
+}
+
+int engine_ping(struct engine *e, const char *who, uint32_t token, uint64_t timeout_ns, uint64_t now)
+{
+	uint8_t frame[32];
+	struct peer *p = peer_find_text(&e->peers, who);
+	if (!p || !peer_has_session(p))
+		return ERR_NOT_FOUND;
+	if (p->user_ping)
+		return ERR_BUSY;
+	struct control_frame ping = {.type = CONTROL_PING};
+	e->env.random(e->env.ctx, p->user_ping_echo, sizeof p->user_ping_echo);
+	memcpy(ping.u.ping.echo, p->user_ping_echo, sizeof p->user_ping_echo);
+	int len = control_encode(&ping, frame, sizeof frame);
+	if (len < 0 || peer_send(&e->peers, p, GRE_PROTO_CONTROL, frame, (size_t)len, now) < 0)
+		return ERR_NOT_FOUND;
+	p->user_ping = true;
+	p->user_ping_token = token;
+	p->user_ping_sent = now;
+	p->user_ping_until = now + timeout_ns;
+	if (!timer_armed(&p->timer) || p->timer.deadline > p->user_ping_until)
+		timer_arm(&e->timers, &p->timer, p->user_ping_until);
+	return 0;
+}

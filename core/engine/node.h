@@ -1,0 +1,31 @@
+#ifndef WARREN_ENGINE_NODE_H
+#define WARREN_ENGINE_NODE_H
+
+#include "core/engine/actions.h"
+#include "core/engine/plane.h"
+#include "core/nhrp/nhrp.h"
+
+/* What is behind engine.h; shared by engine.c and view.c only. */
+struct engine {
+	struct env env;
+	struct plane plane;
+	struct worker *workers; /* n_workers, then the control loop's own on lane 0 */
+	unsigned n_workers;
+	struct worker *control;
+	struct peers peers;
+	struct nhrp nhrp;
+	struct trust trust;
+	struct handshake_identity *identity; /* locked memory */
+	struct timer_heap timers;
+	struct actions actions;
+	uint8_t certificate[CERT_MAX];
+	size_t certificate_len;
+	struct cert self;
+	struct pkt_batch batch; /* one packet: sealed data on the control socket */
+	uint64_t started_ns;
+	struct bucket multicast;
+	uint32_t route_loss;    /* routes that found the table full */
+	char ciphers[64];
+};
+
+#endif

@@ -1,0 +1,56 @@
+#include "core/engine/plane.h"
+
+#include "core/base/err.h"
+#include "core/peer/linklocal.h"
+
+#include <string.h>
+
+#define MAX_SHORTCUTS 1024
+
+int plane_init(struct plane *p, const struct engine_config *config, const struct cert *self,
+	const struct env *env)
+{
+	memset(p, 0, sizeof *p);
+	epoch_init(&p->epoch);
+	p->self = *self;
+	p->link_local = linklocal_of(self->addresses, self->n_addresses, self->static_key);
+	p->port = config->port;
+	p->mtu = config->mtu;
+	p->hub = (self->role & CERT_HUB) != 0;
+	uint32_t max_peers = config->max_peers ? config->max_peers : p->hub ? 16384 : 1024;
+	uint32_t max_routes = config->max_routes ? config->max_routes : 65536;
+	atomic_init(&p->relay_kernel, config->relay_kernel);
+	atomic_init(&p->redirect, config->redirect && p->hub);
+	atomic_init(&p->shortcut, config->shortcut);
+	atomic_init(&p->hub_peer, SESSION_NONE);
+	/* A session that is in use, the one before, the one to come. */
+	int err = sessions_init(&p->sessions, max_peers * 3, max_peers, &p->epoch);
+	if (!err)
+		err = fib_init(&p->fib, max_routes, MAX_SHORTCUTS,
+			max_peers * (CERT_ADDRESSES_MAX + 1) + MAX_SHORTCUTS, &p->epoch, env);
+	if (err)
+		plane_fini(p);
+	return err;
+}
+
+void plane_fini(struct plane *p)
+{
+	sessions_fini(&p->sessions);
+	fib_fini(&p->fib);
+}
+
+int worker_init(struct worker *w, struct plane *p, unsigned number, uint8_t lane,
+	const struct env *env)
+{
+	memset(w, 0, sizeof *w);
+	w->plane = p;
+	w->number = number;
+	w->lane = lane;
+	env->random(env->ctx, w->seed, sizeof w->seed);
+	return ring_init(&w->events, WORKER_EVENTS, sizeof(struct event));
+}
+
+void worker_fini(struct worker *w)
+{
+	ring_fini(&w->events);
+}

@@ -1,0 +1,249 @@
+/* Views for status: copies out of the engine, one object a call. */
+#include "core/engine/engine.h"
+
+#include "core/engine/node.h"
+
+#include <string.h>
+
+static uint64_t value(const _Atomic uint64_t *v)
+{
+	return atomic_load_explicit(v, memory_order_relaxed);
+}
+
+void engine_view_node(const struct engine *e, struct node_view *out)
+{
+	*out = (struct node_view){
+		.hub = e->plane.hub,
+		.n_addresses = e->self.n_addresses,
+		.cert_not_after = e->self.not_after,
+		.bundle_number = e->trust.bundle ? e->trust.bundle->number : 0,
+		.bundle_not_after = e->trust.bundle ? e->trust.bundle->not_after : 0,
+		.started_ns = e->started_ns,
+		.bindings = e->nhrp.n_bindings,
+		.ready = e->plane.hub || nhrp_registered(&e->nhrp),
+		.relay_in_daemon = e->plane.hub &&
+			!atomic_load_explicit(&e->plane.relay_kernel, memory_order_relaxed),
+		.ciphers = e->ciphers,
+	};
+	strcpy(out->name, e->self.name);
+	memcpy(out->static_key, e->identity->public_key, KEY_LEN);
+	memcpy(out->addresses, e->self.addresses, sizeof out->addresses);
+	for (uint32_t i = 0; i < e->peers.max; i++) {
+		const struct peer *p = peer_at(&e->peers, i);
+		if (!p)
+			continue;
+		bool up = peer_has_session(p) && p->path == PATH_UP;
+		out->peers++;
+		out->peers_up += up;
+		out->hubs += p->hub;
+		out->hubs_up += p->hub && up;
+	}
+	for (unsigned i = 0; i < NHRP_SHORTCUTS; i++)
+		out->shortcuts += e->nhrp.shortcuts[i].used;
+	if (e->peers.n_seen)
+		out->public_endpoint = e->peers.seen[0];
+}
+
+void engine_view_counters(const struct engine *e, struct data_counters *out)
+{
+	memset(out, 0, sizeof *out);
+	for (unsigned i = 0; i <= e->n_workers; i++) {
+		const struct worker_counters *c = &e->workers[i].counters;
+		out->tun_rx_packets += value(&c->tun_rx_packets);
+		out->tun_rx_bytes += value(&c->tun_rx_bytes);
+		out->tun_tx_packets += value(&c->tun_tx_packets);
+		out->tun_tx_bytes += value(&c->tun_tx_bytes);
+		out->udp_rx_packets += value(&c->udp_rx_packets);
+		out->udp_rx_bytes += value(&c->udp_rx_bytes);
+		out->udp_tx_packets += value(&c->udp_tx_packets);
+		out->udp_tx_bytes += value(&c->udp_tx_bytes);
+		out->hairpin_packets += value(&c->hairpin_packets);
+		out->hairpin_bytes += value(&c->hairpin_bytes);
+		for (unsigned d = 0; d < DROP_COUNT; d++)
+			out->dropped[d] += value(&c->dropped[d]);
+	}
+}
+
+static const char *path_text(const struct engine *e, const struct peer *p)
+{
+	if (p->path == PATH_UP)
+		return "direct";
+	if (p->hub || e->plane.hub)
+		return "down";
+	return p->init.active ? "punching" : "hub";
+}
+
+bool engine_view_peer(const struct engine *e, uint32_t *cursor, struct peer_view *out, uint64_t now)
+{
+	const struct peer *p = NULL;
+	while (!p && *cursor < e->peers.max)
+		p = peer_at(&e->peers, (*cursor)++);
+	if (!p)
+		return false;
+	const struct path *path = &e->plane.sessions.paths[p->id];
+	const struct session *s = session_at(&e->plane.sessions, p->current);
+	uint64_t heard = value(&path->last_rx_ns);
+	*out = (struct peer_view){
+		.hub = p->hub || (p->cert.role & CERT_HUB),
+		.up = s != NULL,
+		.direct = s && p->path == PATH_UP,
+		.path_state = path_text(e, p),
+		.path_reason = p->reason,
+		.endpoint = p->endpoint,
+		.cipher = s ? s->tx.aead->name : "",
+		.session_age_ns = s ? now - s->created_ns : 0,
+		.last_received_ns = heard ? now - heard : TS_NEVER,
+		.rtt_ns = p->rtt_ns,
+		.tx_bytes = value(&path->tx_bytes),
+		.rx_bytes = value(&path->rx_bytes),
+		.tx_packets = value(&path->tx_packets),
+		.rx_packets = value(&path->rx_packets),
+		.rekeys = p->rekeys,
+	};
+	strcpy(out->name, p->cert.name);
+	memcpy(out->static_key, p->key, KEY_LEN);
+	if (p->known) {
+		out->n_addresses = p->cert.n_addresses;
+		memcpy(out->addresses, p->cert.addresses, sizeof out->addresses);
+	}
+	return true;
+}
+
+static const char *const source_names[] = {
+	[FIB_KERNEL] = "kernel", [FIB_REGISTERED] = "registered", [FIB_HUB] = "hub", [FIB_CONFIG] = "config"};
+static const char *const type_names[] = {
+	[FIB_OVERLAY] = "overlay", [FIB_LOCAL] = "local", [FIB_OTHER] = "other", [FIB_REJECT] = "reject"};
+
+bool engine_view_route(const struct engine *e, uint32_t *cursor, struct route_view *out)
+{
+	/* Shortcuts first, then the FIB's entries. */
+	for (; *cursor < NHRP_SHORTCUTS; ++*cursor) {
+		const struct shortcut *s = &e->nhrp.shortcuts[*cursor];
+		const struct peer *p = s->used ? peer_at(&e->peers, s->peer) : NULL;
+		if (!p)
+			continue;
+		*out = (struct route_view){.prefix = s->prefix, .source = "shortcut",
+			.type = "overlay", .active = p->path == PATH_UP};
+		strcpy(out->peer, p->cert.name);
+		++*cursor;
+		return true;
+	}
+	for (; *cursor - NHRP_SHORTCUTS < e->plane.fib.cap; ++*cursor) {
+		bool active = false;
+		const struct fib_route *r =
+			fib_route_at(&e->plane.fib, *cursor - NHRP_SHORTCUTS, &active);
+		if (!r)
+			continue;
+		*out = (struct route_view){.prefix = r->prefix, .gateway = r->gateway,
+			.source = source_names[r->source], .type = type_names[r->type],
+			.table = r->table, .metric = r->metric, .active = active};
+		++*cursor;
+		return true;
+	}
+	return false;
+}
+
+static uint64_t until(uint64_t at, uint64_t now)
+{
+	return at == TS_NEVER ? TS_NEVER : at > now ? at - now : 0;
+}
+
+static bool view_binding(const struct engine *e, uint32_t i, struct nhrp_view *out, uint64_t now)
+{
+	const struct binding *b = &e->nhrp.bindings[i];
+	const struct peer *p = b->used ? peer_at(&e->peers, b->peer) : NULL;
+	if (!p)
+		return false;
+	const struct fib_route *active = fib_own(&e->plane.fib, &b->prefix);
+	bool standby = active && !addr_equal(&active->gateway, &b->gateway);
+	*out = (struct nhrp_view){.kind = "binding", .prefix = b->prefix,
+		.nbma = {.addr = b->nbma_claimed, .port = p->endpoint.port},
+		.state = standby ? "standby" : "registered", .expires_ns = until(b->expires, now),
+		.age_ns = now - b->since};
+	strcpy(out->peer, p->cert.name);
+	return true;
+}
+
+static bool view_registration(const struct engine *e, uint32_t i, struct nhrp_view *out, uint64_t now)
+{
+	static const char *const states[] = {"idle", "pending", "registered", "nak"};
+	const struct registration *r = &e->nhrp.registrations[i];
+	const struct peer *p = r->peer != PEER_NONE ? peer_at(&e->peers, r->peer) : NULL;
+	const struct ip_addr *own = nhrp_own_address(&e->nhrp, r->family);
+	if (!p || !own)
+		return false;
+	*out = (struct nhrp_view){.kind = "registration", .prefix = prefix_host(own),
+		.nbma = p->endpoint, .state = states[r->state], .code = r->code,
+		.expires_ns = r->state == REGISTRATION_DONE ? until(r->expires, now) : TS_NEVER,
+		.age_ns = r->since ? now - r->since : 0};
+	strcpy(out->peer, p->cert.name);
+	return true;
+}
+
+static bool view_resolution(const struct engine *e, uint32_t i, struct nhrp_view *out, uint64_t now)
+{
+	static const char *const states[] = {"", "pending", "punching", "negative"};
+	const struct resolution *r = &e->nhrp.resolutions[i];
+	if (r->state == RESOLUTION_FREE)
+		return false;
+	uint64_t end = r->timer.deadline;
+	if (r->state == RESOLUTION_NEGATIVE)
+		end -= r->gap; /* when it may be asked again */
+	*out = (struct nhrp_view){.kind = "resolution", .prefix = prefix_host(&r->target),
+		.state = states[r->state], .code = r->code, .expires_ns = until(end, now),
+		.age_ns = now - r->started};
+	strcpy(out->peer, r->name);
+	return true;
+}
+
+static bool view_shortcut(const struct engine *e, uint32_t i, struct nhrp_view *out, uint64_t now)
+{
+	const struct shortcut *s = &e->nhrp.shortcuts[i];
+	const struct peer *p = s->used ? peer_at(&e->peers, s->peer) : NULL;
+	if (!p)
+		return false;
+	*out = (struct nhrp_view){.kind = "shortcut", .prefix = s->prefix, .nbma = p->endpoint,
+		.state = p->path == PATH_UP ? "active" : "by hub",
+		.expires_ns = until(s->expires, now), .age_ns = now - s->since};
+	strcpy(out->peer, p->cert.name);
+	return true;
+}
+
+static bool view_refusal(const struct engine *e, uint32_t i, struct nhrp_view *out, uint64_t now)
+{
+	const struct refusal *r = &e->nhrp.refusals[i];
+	if (!r->code)
+		return false;
+	*out = (struct nhrp_view){.kind = "refused", .prefix = r->prefix, .state = "nak",
+		.code = r->code, .expires_ns = TS_NEVER, .age_ns = now - r->at};
+	strcpy(out->peer, r->name);
+	return true;
+}
+
+bool engine_view_nhrp(const struct engine *e, uint32_t *cursor, struct nhrp_view *out, uint64_t now)
+{
+	const struct {
+		uint32_t n;
+		bool (*view)(const struct engine *, uint32_t, struct nhrp_view *, uint64_t);
+	} tables[] = {
+		{e->nhrp.max_bindings, view_binding},
+		{sizeof e->nhrp.registrations / sizeof *e->nhrp.registrations, view_registration},
+		{NHRP_RESOLUTIONS, view_resolution},
+		{NHRP_SHORTCUTS, view_shortcut},
+		{NHRP_REFUSALS, view_refusal},
+	};
+	uint32_t base = 0;
+	for (unsigned t = 0; t < sizeof tables / sizeof *tables; base += tables[t++].n)
+		while (*cursor < base + tables[t].n)
+			if (tables[t].view(e, (*cursor)++ - base, out, now))
+				return true;
+	return false;
+}
+
+void engine_view_nhrp_counters(const struct engine *e, struct nhrp_counters *out)
+{
+	memcpy(out->in, e->nhrp.in, sizeof out->in);
+	memcpy(out->out, e->nhrp.out, sizeof out->out);
+	out->naks_sent = e->nhrp.naks_sent;
+	out->naks_received = e->nhrp.naks_received;
+}
