@@ -1,0 +1,28 @@
+#ifndef WARREN_PLATFORM_LINUX_NETMON_H
+#define WARREN_PLATFORM_LINUX_NETMON_H
+
+#include "platform/linux/routeset.h"
+#include "platform/linux/rtnl.h"
+
+#define NETMON_TABLES 16 /* local and main among them */
+
+struct netmon {
+	struct env env;
+	struct netmon_events events;
+	struct rtnl listen; /* subscribed; never asked anything */
+	struct rtnl dumps;
+	struct rtnl requests; /* changes and questions, also in the middle of a dump */
+	struct routeset routes;
+	uint32_t tables[NETMON_TABLES];
+	unsigned n_tables;
+	bool resync; /* what we know is not to be trusted: dump again before returning */
+};
+
+/*
+ * Fills in the hops of a route that names a nexthop object and nothing else (which they all do with
+ * the sysctl nexthop_compat_mode = 0). A group's members are taken in its order. False = not known,
+ * or without a hop that we could use.
+ */
+bool nexthop_resolve(struct rtnl *rtnl, struct routemsg *m);
+
+#endif

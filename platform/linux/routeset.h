@@ -1,0 +1,50 @@
+#ifndef WARREN_PLATFORM_LINUX_ROUTESET_H
+#define WARREN_PLATFORM_LINUX_ROUTESET_H
+
+#include "platform/linux/routemsg.h"
+
+/*
+ * What the kernel has under each key (table, prefix, metric, tos), because a key alone does not name
+ * a route: two interfaces in one subnet, router advertisements of two routers and the legs of an
+ * IPv6 multipath route come and go under the same key. Of these the mirror above sees one, the
+ * first that is alive, and an announcement only when that one changes. No I/O.
+ *
+ * The set is as large as the kernel's tables are and grows with them.
+ */
+struct routeset_entry {
+	struct kernel_route route;
+	uint32_t nexthop_id;
+	uint32_t next; /* in its chain or in the free list, ROUTESET_END = none */
+	bool dead;
+	bool twice; /* announced twice: two that differ in what we do not look at, a source hint say */
+};
+
+#define ROUTESET_END UINT32_MAX
+
+struct routeset {
+	struct routeset_entry *entries;
+	uint32_t *heads; /* cap chains, each in the order in which the kernel looks at its routes */
+	uint32_t cap;    /* a power of two */
+	uint32_t n, free;
+	uint64_t seed[2];
+	bool dead_hops; /* some hop was dead: it may come back to life without an announcement */
+};
+
+enum routeset_change {
+	ROUTESET_SAME, /* nothing to tell */
+	ROUTESET_SET,  /* *route is now the one of its key */
+	ROUTESET_GONE, /* *route was the last one of its key */
+	ROUTESET_LOST, /* does not agree with what the set knows: dump again */
+};
+
+/* ERR_NO_SPACE. */
+int routeset_init(struct routeset *s, const struct env *env);
+void routeset_fini(struct routeset *s);
+void routeset_clear(struct routeset *s);
+/* Takes the message in and says what follows for the one route of its key. */
+enum routeset_change routeset_apply(
+	struct routeset *s, const struct routemsg *m, struct kernel_route *route);
+/* Does any route use this nexthop object? Looks at all of them. */
+bool routeset_uses_nexthop(const struct routeset *s, uint32_t nexthop_id);
+
+#endif

@@ -1,0 +1,256 @@
+#include "platform/linux/udp.h"
+
+#include "core/base/err.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/in6.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * Opening the sockets: for each family a group of 1 + workers on one port, and a program in the
+ * kernel that picks the member for each datagram. A member's number in the group is its turn in
+ * binding.
+ */
+
+#define SEALED_WORD  0x300088B5 /* GRE with Key and Sequence, protocol of sealed data */
+#define BUFFER_BYTES (8 * 1024 * 1024)
+#define BUFFER_FEW   (1024 * 1024)
+#define PORT_TRIES   32
+#define WORKERS_MAX  64
+
+struct sockopt {
+	int level, name, value;
+};
+
+/*
+ * Destination address and TOS with every datagram. Don't Fragment stays clear: what is too long for
+ * the path is fragmented, since version 1 does not discover the path's MTU.
+ */
+static const struct sockopt options4[] = {
+	{IPPROTO_IP, IP_PKTINFO, 1},
+	{IPPROTO_IP, IP_RECVTOS, 1},
+	{IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT},
+};
+
+static const struct sockopt options6[] = {
+	{IPPROTO_IPV6, IPV6_V6ONLY, 1},
+	{IPPROTO_IPV6, IPV6_RECVPKTINFO, 1},
+	{IPPROTO_IPV6, IPV6_RECVTCLASS, 1},
+	{IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT},
+	{IPPROTO_IPV6, IPV6_DONTFRAG, 0},
+};
+
+static int set_options(int fd, const struct sockopt *options, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+			    sizeof options[i].value) < 0)
+			return -1;
+	return 0;
+}
+
+static void set_buffer(int fd, int force, int plain)
+{
+	int size = BUFFER_BYTES;
+	if (setsockopt(fd, SOL_SOCKET, force, &size, sizeof size) < 0)
+		setsockopt(fd, SOL_SOCKET, plain, &size, sizeof size); /* up to net.core.[rw]mem_max */
+}
+
+static socklen_t make_sockaddr(
+	uint8_t family, const struct ip_addr *address, uint16_t port, struct sockaddr_storage *out)
+{
+	memset(out, 0, sizeof *out);
+	if (family == 4) {
+		struct sockaddr_in *in = (struct sockaddr_in *)out;
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		memcpy(&in->sin_addr, address->bytes, 4); /* all zero when none is given */
+		return sizeof *in;
+	}
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(port);
+	memcpy(&in6->sin6_addr, address->bytes, 16);
+	return sizeof *in6;
+}
+
+/*
+ * One bound socket, or -1 with errno. The first of a group is bound without SO_REUSEPORT, which it
+ * gets afterwards: so it does not join a group that another process of this user has on the port,
+ * and does not get a random port that such a group has.
+ */
+static int open_socket(uint8_t family, const struct udp_config *config, uint16_t port, bool first)
+{
+	struct sockaddr_storage name;
+	socklen_t len = make_sockaddr(family, &config->address, port, &name);
+	int on = 1;
+	int fd = socket(name.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	int bad = family == 4 ? set_options(fd, options4, sizeof options4 / sizeof *options4)
+			      : set_options(fd, options6, sizeof options6 / sizeof *options6);
+	if (!bad && !first)
+		bad = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+	if (!bad)
+		bad = bind(fd, (struct sockaddr *)&name, len);
+	if (!bad && first)
+		bad = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+	if (bad) {
+		int error = errno;
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+	return fd;
+}
+
+/*
+ * Sealed data goes to 1 + hash(Key) % workers, all else to 0. The program sees the UDP payload; a
+ * load behind its end returns 0. The multiplication spreads the session's index and the lane alike.
+ */
+static int steer(int fd, unsigned workers)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SEALED_WORD, 0, 6),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4),
+		BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, 0x9E3779B1),
+		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16),
+		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
+		BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 1),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
+}
+
+static int *fd_of(struct udp *u, unsigned socket, uint8_t family)
+{
+	return family == 6 ? &u->sockets[socket].fd6 : &u->sockets[socket].fd4;
+}
+
+static void close_all(struct udp *u)
+{
+	for (unsigned i = 0; i < u->n; i++) {
+		if (u->sockets[i].fd4 >= 0)
+			close(u->sockets[i].fd4);
+		if (u->sockets[i].fd6 >= 0)
+			close(u->sockets[i].fd6);
+		u->sockets[i] = (struct udp_socket){-1, -1};
+	}
+}
+
+static int learn_port(struct udp *u, int fd)
+{
+	struct sockaddr_storage name;
+	socklen_t len = sizeof name;
+	if (getsockname(fd, (struct sockaddr *)&name, &len) < 0)
+		return -1;
+	u->port = ntohs(name.ss_family == AF_INET ? ((struct sockaddr_in *)&name)->sin_port
+						  : ((struct sockaddr_in6 *)&name)->sin6_port);
+	return 0;
+}
+
+/* All sockets of one family. 0 or -1 with errno. */
+static int open_family(struct udp *u, uint8_t family, const struct udp_config *config)
+{
+	for (unsigned i = 0; i < u->n; i++) {
+		int *fd = fd_of(u, i, family);
+		*fd = open_socket(family, config, u->port, i == 0);
+		if (*fd < 0 || (i == 0 && learn_port(u, *fd) < 0))
+			return -1;
+	}
+	if (u->n > 1 && steer(*fd_of(u, 0, family), u->n - 1) < 0)
+		env_log(&u->env, LOG_WARN,
+			"udp: no steering to workers (%s): slower, with everything else as it is",
+			strerror(errno));
+	return 0;
+}
+
+static bool no_such_family(int error)
+{
+	return error == EAFNOSUPPORT || error == EADDRNOTAVAIL || error == EPROTONOSUPPORT;
+}
+
+/* 0 or -1 with errno. */
+static int open_families(struct udp *u, const struct udp_config *config)
+{
+	uint8_t only = config->address.family;
+	u->port = config->port;
+	if (only != 6 && open_family(u, 4, config) < 0)
+		return -1;
+	if (only == 4 || open_family(u, 6, config) == 0)
+		return 0;
+	if (only == 6 || !no_such_family(errno))
+		return -1;
+	env_log(&u->env, LOG_INFO, "udp: IPv4 only, this system has no IPv6");
+	return 0;
+}
+
+static void report_buffer(const struct udp *u)
+{
+	int size = 0;
+	socklen_t len = sizeof size;
+	int fd = u->sockets[0].fd4 >= 0 ? u->sockets[0].fd4 : u->sockets[0].fd6;
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &len) == 0 && size < BUFFER_FEW)
+		env_log(&u->env, LOG_WARN,
+			"udp: receive buffer of only %d KiB: raise net.core.rmem_max", size / 1024);
+}
+
+int udp_open(struct udp **out, const struct udp_config *config, const struct env *env)
+{
+	*out = NULL;
+	if (config->workers > WORKERS_MAX)
+		return ERR_UNSUPPORTED;
+	unsigned n = 1 + config->workers;
+	struct udp *u = calloc(1, sizeof *u + n * sizeof *u->sockets);
+	if (!u)
+		return ERR_NO_SPACE;
+	u->env = *env;
+	u->n = n;
+	for (unsigned i = 0; i < n; i++)
+		u->sockets[i] = (struct udp_socket){-1, -1};
+	/* A random port that is free for IPv4 may be taken for IPv6. */
+	unsigned tries = config->port == 0 ? PORT_TRIES : 1;
+	int result;
+	while ((result = open_families(u, config)) < 0 && errno == EADDRINUSE && --tries > 0)
+		close_all(u);
+	if (result < 0) {
+		env_log(env, LOG_ERROR, "udp: cannot open port %u: %s", config->port,
+			strerror(errno));
+		udp_close(u);
+		return ERR_SYSTEM;
+	}
+	report_buffer(u);
+	*out = u;
+	return 0;
+}
+
+void udp_close(struct udp *u)
+{
+	if (!u)
+		return;
+	close_all(u);
+	free(u);
+}
+
+uint16_t udp_port(const struct udp *u)
+{
+	return u->port;
+}
+
+int udp_fd(const struct udp *u, unsigned socket, uint8_t family)
+{
+	if (socket >= u->n)
+		return -1;
+	return family == 6 ? u->sockets[socket].fd6 : family == 4 ? u->sockets[socket].fd4 : -1;
+}

@@ -1,0 +1,18 @@
+#ifndef WARREN_PLATFORM_LINUX_UDP_H
+#define WARREN_PLATFORM_LINUX_UDP_H
+
+#include "platform/platform.h"
+
+/* One member of the socket group: a descriptor a family, -1 = closed. */
+struct udp_socket {
+	int fd4, fd6;
+};
+
+struct udp {
+	struct env env;
+	uint16_t port;
+	unsigned n; /* sockets: 1 + workers */
+	struct udp_socket sockets[];
+};
+
+#endif

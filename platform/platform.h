@@ -1,0 +1,188 @@
+#ifndef WARREN_PLATFORM_H
+#define WARREN_PLATFORM_H
+
+#include "core/base/addr.h"
+#include "core/base/env.h"
+#include "core/base/pkt.h"
+
+/*
+ * The contract between the daemon and an operating system. It deals in batches, hides every #if, and
+ * includes nothing of core above core/base. All descriptors are nonblocking, made for uv_poll, and
+ * readable as long as something is left to read. What opens or changes something returns a negative
+ * ERR_* after logging why through env; what is called per batch never logs. A multi-queue object is
+ * used by one thread per queue. `struct env` and the config are copied, not kept.
+ */
+
+/* ---- TUN ------------------------------------------------------------------------------------ */
+
+struct tun;
+
+struct tun_config {
+	char name[16];     /* with its NUL; "" = the system's choice, "warren%d" = the first free */
+	uint16_t mtu;      /* bytes of an inner IP packet, at most PKT_ROOM */
+	unsigned queues;   /* wanted; 1 where the system has no multi-queue */
+	unsigned n_addresses;
+	struct prefix addresses[8]; /* interface addresses with subnet length, link-local included */
+};
+
+struct tun_caps {
+	unsigned queues;  /* got */
+	bool gso_read;    /* tun_read may deliver trains (gso_size != 0) */
+	bool gso_write;
+};
+
+/*
+ * Makes the device, sets MTU and addresses, switches the kernel's own link-local address and router
+ * advertisements off, brings it up. ERR_SYSTEM, also when a device of that name exists;
+ * ERR_UNSUPPORTED: MTU. IPv6 addresses are left out, with a warning, where the system has no IPv6.
+ */
+int tun_open(struct tun **out, const struct tun_config *config, const struct env *env);
+/* Closes it; the device and its routes go away. */
+void tun_close(struct tun *tun);
+struct tun_caps tun_caps(const struct tun *tun);
+const char *tun_name(const struct tun *tun);
+unsigned tun_ifindex(const struct tun *tun);
+int tun_fd(const struct tun *tun, unsigned queue);
+/*
+ * Fills b (pkt_reset slots) with whole IP packets until it would block, b is full or byte_budget is
+ * spent; sets b->n and returns it. 0 = would block, ERR_SYSTEM = the device is gone.
+ */
+int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_budget);
+/*
+ * Writes the packets whose verdict is PKT_WRITE_TUN; one that fails becomes PKT_DROP (SEND_FAILED),
+ * as does a train where tun_caps().gso_write is false.
+ */
+void tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b);
+
+/* ---- UDP ------------------------------------------------------------------------------------ */
+
+struct udp;
+
+struct udp_config {
+	struct ip_addr address; /* to bind, family 0 = all, both families */
+	uint16_t port;          /* 0 = a random one */
+	unsigned workers;       /* sockets 1 .. workers take sealed data; socket 0 the rest */
+};
+
+/*
+ * 1 + workers sockets on one port. Where the system can (SO_REUSEPORT with a classic BPF program)
+ * sealed data (GRE word 0x300088B5) is steered by its Key to sockets 1 .. workers and all else to
+ * socket 0; where it cannot, everything may arrive anywhere and the caller copes. Fragments may do so
+ * in any case. IPv4 comes and goes as IPv4 (struct endpoint family 4), never as a mapped IPv6
+ * address. With a specific address only that family is open; without IPv6 on the system only IPv4.
+ * ERR_SYSTEM (the port is taken, even if by ourselves), ERR_UNSUPPORTED: too many workers.
+ */
+int udp_open(struct udp **out, const struct udp_config *config, const struct env *env);
+void udp_close(struct udp *udp);
+uint16_t udp_port(const struct udp *udp);
+/* A socket has one descriptor for each family that is open: family 4 or 6; -1 when closed. */
+int udp_fd(const struct udp *udp, unsigned socket, uint8_t family);
+/*
+ * Like tun_read, at most PKT_BATCH datagrams: fills data, len, remote, local, tos. Reads the
+ * descriptor of that family. A datagram that does not fit its slot comes with len 0.
+ */
+int udp_recv(struct udp *udp, unsigned socket, uint8_t family, struct pkt_batch *b);
+/*
+ * Sends the packets whose verdict is PKT_SEND_UDP: remote, local (sticky source; unspecified = the
+ * system's choice, also when this host no longer has it), tos, ttl. Splits trains where the system
+ * has no segmentation. One that fails becomes PKT_DROP (SEND_FAILED) and the others go on; when the
+ * socket is full the rest is dropped. IPv6 link-local remotes cannot be sent to: an endpoint has no
+ * interface.
+ */
+void udp_send(struct udp *udp, unsigned socket, struct pkt_batch *b);
+/* One datagram from socket 0 (control loop); from may be NULL. 0 or ERR_SYSTEM (not logged). */
+int udp_send_one(struct udp *udp, const struct endpoint *to, const struct ip_addr *from, uint8_t ttl,
+	const void *data, size_t len);
+
+/* ---- Routes and addresses ------------------------------------------------------------------- */
+
+enum route_kind {
+	ROUTE_UNICAST,
+	ROUTE_LOCAL,  /* our own address, or broadcast */
+	ROUTE_REJECT, /* blackhole, unreachable, prohibit, throw */
+};
+
+/*
+ * A kernel route. Its key, for replacement and removal, is (table, prefix, metric, tos): one that is
+ * announced takes the place of the one before. Of several that the kernel has under one key, and of
+ * a multipath route's next hops, the first that is alive is announced.
+ */
+struct kernel_route {
+	struct prefix prefix;
+	struct ip_addr gateway; /* family 0 = on link; may be of the other family (RTA_VIA) */
+	uint32_t ifindex;       /* output interface; 0 for a reject route */
+	uint32_t table;
+	uint32_t metric;
+	uint8_t tos;
+	uint8_t protocol;       /* who installed it; ROUTE_PROTOCOL_WARREN = we did */
+	uint8_t kind;           /* enum route_kind */
+};
+
+#define ROUTE_PROTOCOL_WARREN 141  /* rtm_protocol of the routes that we install */
+#define ROUTE_METRIC_WARREN   4096 /* any other route wins */
+
+/* Called from netmon_open, _read and _resync; they may call route_add and route_delete. */
+struct netmon_events {
+	void *ctx;
+	/*
+	 * The tables start anew: forget all routes and addresses; a full dump follows, within the same
+	 * call, up to synced(). It may itself be started anew.
+	 */
+	void (*reset)(void *ctx);
+	/* Told only when it changes. Of a deleted one look at the key alone. */
+	void (*route)(void *ctx, const struct kernel_route *route, bool deleted);
+	/* address has its subnet length. May be told again, and deleted without having been told. */
+	void (*address)(void *ctx, uint32_t ifindex, const struct prefix *address, bool deleted);
+	/* A dump is complete: what was told since reset() is all there is. */
+	void (*synced)(void *ctx);
+};
+
+/*
+ * Mirror of the kernel's routes (tables local, main and those listed) and addresses, for the control
+ * loop. netmon_open subscribes and delivers the first dump before it returns, *out being set then;
+ * after an overrun, when an interface goes down, and on netmon_resync it dumps again. Left out are
+ * multicast and cache routes, those for some sources only, and unicast routes for IPv6 link-local
+ * prefixes, which each interface has.
+ */
+struct netmon;
+int netmon_open(struct netmon **out, const uint32_t *tables, unsigned n_tables,
+	const struct netmon_events *events, const struct env *env);
+void netmon_close(struct netmon *m);
+int netmon_fd(const struct netmon *m);
+/* Reads what is there and calls the events. */
+void netmon_read(struct netmon *m);
+/* Dumps again, after the system slept, say. */
+void netmon_resync(struct netmon *m);
+
+/*
+ * Adds or replaces, deletes a route of ours in table main; gateway NULL or of family 0 = on link, and
+ * it need not be reachable otherwise. The mirror hears of it as of any other route. Deleting an
+ * absent one is success. ERR_SYSTEM, logged each time.
+ */
+int route_add(struct netmon *m, const struct prefix *prefix, const struct ip_addr *gateway,
+	uint32_t ifindex, uint32_t metric);
+int route_delete(struct netmon *m, const struct prefix *prefix, const struct ip_addr *gateway,
+	uint32_t ifindex, uint32_t metric);
+
+/* ---- The rest ------------------------------------------------------------------------------- */
+
+/* Monotonic ns that count suspended time; unix seconds. */
+uint64_t os_now_ns(void);
+uint64_t os_wall_s(void);
+/*
+ * Gives up root: becomes user `user` with that user's own group and no other (NULL, or when not
+ * started as root: stays who we are), keeping only the capability to administer the network; no new
+ * privileges, no core dumps. Before any thread is started. ERR_SYSTEM with a log line, and then the
+ * process must end: it may have got half way.
+ */
+int os_drop_privileges(const char *user, const struct env *env);
+/* No core dumps, not traceable, memory limits raised as far as allowed. Called first. */
+void os_harden(const struct env *env);
+/* User and group of the process at the other end of a Unix socket. ERR_SYSTEM (not logged). */
+int os_peer_credentials(int fd, unsigned *uid, unsigned *gid);
+/* A short text for status: "Linux 6.1.0 x86_64". */
+void os_describe(char *out, size_t cap);
+/* The privileges that we have now, for status: "root", "CAP_NET_ADMIN", "none". */
+const char *os_privileges(void);
+
+#endif
