@@ -1,0 +1,182 @@
+#include "core/daemon/node.h"
+
+#include "core/base/err.h"
+#include "core/daemon/verbs.h"
+
+#include <signal.h>
+
+/* Armed no further ahead than this: libuv's clock stops while the machine sleeps, ours does not. */
+#define TIMER_MAX_NS (5 * NS_PER_S)
+
+static const uint8_t families[2] = {4, 6};
+
+/* ---- Timer ------------------------------------------------------------------------------------ */
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct node *n = timer->data;
+	uint64_t now = os_now_ns();
+	n->timer_for = 0; /* it has fired: whatever comes, arm it again */
+	if (engine_deadline(n->engine) <= now)
+		engine_timer(n->engine, now);
+	control_settle(n);
+}
+
+static void arm_timer(struct node *n)
+{
+	uint64_t deadline = engine_deadline(n->engine);
+	if (deadline == n->timer_for && uv_is_active((uv_handle_t *)&n->timer))
+		return;
+	uint64_t now = os_now_ns();
+	uint64_t wait = deadline > now ? deadline - now : 0;
+	if (wait > TIMER_MAX_NS)
+		wait = TIMER_MAX_NS;
+	n->timer_for = deadline;
+	uv_update_time(&n->loop);
+	uv_timer_start(&n->timer, on_timer, (wait + NS_PER_MS - 1) / NS_PER_MS, 0);
+}
+
+void control_settle(struct node *n)
+{
+	actions_drain(n);
+	actions_flush_routes(n);
+	if (n->running)
+		arm_timer(n);
+}
+
+/* ---- Datagrams -------------------------------------------------------------------------------- */
+
+static void receive_trouble(struct node *n, const char *what)
+{
+	unsigned times;
+	if (log_limit_take(&n->receive_limit, os_now_ns(), &times))
+		env_log(&n->env, LOG_WARN, "%s: reading failed %u times", what, times);
+}
+
+static void on_udp(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	struct node *n = poll->data;
+	int got = udp_recv(n->udp, 0, families[poll - n->udp_poll], &n->batch);
+	uint64_t now = os_now_ns();
+	for (int i = 0; i < got; i++) {
+		engine_receive(n->engine, &n->batch.v[i], now);
+		actions_drain(n); /* before its data is overwritten */
+	}
+	control_settle(n);
+	if (got < 0 || status < 0)
+		receive_trouble(n, "the control socket");
+	if (status < 0) /* libuv has stopped it; reading has cleared the socket's error */
+		uv_poll_start(poll, UV_READABLE, on_udp);
+}
+
+static void on_netmon(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	kernel_read(poll->data);
+	if (status < 0)
+		uv_poll_start(poll, UV_READABLE, on_netmon);
+}
+
+/* ---- Data workers ----------------------------------------------------------------------------- */
+
+static void check_lanes(struct node *n)
+{
+	unsigned errors = 0, times;
+	for (unsigned i = 0; i < n->lanes_running; i++) {
+		errors += atomic_exchange(&n->lanes[i].errors, 0);
+		if (atomic_load(&n->lanes[i].tun_gone) && !n->stopping) {
+			env_log(&n->env, LOG_ERROR, "%s has been taken away: the daemon ends",
+				n->config.tun.name);
+			node_stop(n, 1);
+		}
+	}
+	if (errors > 0 && log_limit_take(&n->lane_limit, os_now_ns(), &times))
+		env_log(&n->env, LOG_WARN, "data workers: reading failed");
+}
+
+static void on_bell(uv_async_t *bell)
+{
+	struct node *n = bell->data;
+	if (n->stopping)
+		return;
+	engine_drain(n->engine, os_now_ns());
+	control_settle(n);
+	check_lanes(n);
+}
+
+/* ---- Questions -------------------------------------------------------------------------------- */
+
+static void on_jobs(uv_async_t *wake)
+{
+	struct node *n = wake->data;
+	struct job *job;
+	while (!n->stopping && (job = jobs_next(&n->jobs)))
+		verbs_run(n, job);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct node *n = handle->data;
+	if (number == SIGHUP)
+		verbs_hangup(n);
+	else if (!n->stopping)
+		node_stop(n, 0);
+}
+
+/* ---- Open and close --------------------------------------------------------------------------- */
+
+static int open_signals(struct node *n)
+{
+	static const int numbers[3] = {SIGTERM, SIGINT, SIGHUP};
+	int rc = 0;
+	for (unsigned i = 0; i < 3 && rc == 0; i++) {
+		n->signals[i].data = n;
+		rc = uv_signal_init(&n->loop, &n->signals[i]);
+		if (rc == 0)
+			rc = uv_signal_start(&n->signals[i], on_signal, numbers[i]);
+	}
+	return rc;
+}
+
+static int open_poll(struct node *n, uv_poll_t *poll, int fd, uv_poll_cb callback)
+{
+	poll->data = n;
+	if (fd < 0)
+		return 0;
+	int rc = uv_poll_init(&n->loop, poll, fd);
+	return rc == 0 ? uv_poll_start(poll, UV_READABLE, callback) : rc;
+}
+
+int control_open(struct node *n)
+{
+	n->timer.data = n->bell.data = n->jobs_wake.data = n;
+	int rc = open_signals(n);
+	if (rc == 0)
+		rc = uv_timer_init(&n->loop, &n->timer);
+	if (rc == 0)
+		rc = uv_async_init(&n->loop, &n->bell, on_bell);
+	if (rc == 0)
+		rc = uv_async_init(&n->loop, &n->jobs_wake, on_jobs);
+	for (unsigned i = 0; i < 2 && rc == 0; i++)
+		rc = open_poll(n, &n->udp_poll[i], udp_fd(n->udp, 0, families[i]), on_udp);
+	if (rc == 0)
+		rc = open_poll(n, &n->netmon_poll, netmon_fd(n->netmon), on_netmon);
+	return rc;
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+void control_close(struct node *n)
+{
+	uv_walk(&n->loop, close_handle, NULL);
+	if (n->lookups == 0)
+		uv_run(&n->loop, UV_RUN_DEFAULT); /* the handles' ends */
+	else
+		uv_run(&n->loop, UV_RUN_NOWAIT);
+}

@@ -1,0 +1,75 @@
+#include "core/daemon/node.h"
+
+/* The kernel's routes and addresses on their way to the engine. */
+
+static void on_reset(void *ctx)
+{
+	struct node *n = ctx;
+	engine_routes_reset(n->engine, os_now_ns());
+	control_settle(n);
+}
+
+static enum route_type type_of(const struct node *n, const struct kernel_route *route)
+{
+	switch ((enum route_kind)route->kind) {
+	case ROUTE_LOCAL:
+		return ROUTE_TYPE_LOCAL;
+	case ROUTE_REJECT:
+		return ROUTE_TYPE_REJECT;
+	case ROUTE_UNICAST:
+		break;
+	}
+	return route->ifindex == tun_ifindex(n->tun) ? ROUTE_TYPE_OVERLAY : ROUTE_TYPE_OTHER;
+}
+
+static void on_route(void *ctx, const struct kernel_route *route, bool deleted)
+{
+	struct node *n = ctx;
+	if (route->protocol == ROUTE_PROTOCOL_WARREN)
+		return; /* the engine ordered it */
+	struct route_update update = {
+		.prefix = route->prefix,
+		.gateway = route->gateway,
+		.table = route->table,
+		.metric = route->metric,
+		.tos = route->tos,
+		.type = (uint8_t)type_of(n, route),
+	};
+	engine_route(n->engine, &update, deleted, os_now_ns());
+	control_settle(n);
+}
+
+static void on_address(void *ctx, uint32_t ifindex, const struct prefix *address, bool deleted)
+{
+	struct node *n = ctx;
+	if (ifindex == tun_ifindex(n->tun))
+		return;
+	engine_address(n->engine, &address->addr, deleted, os_now_ns());
+	control_settle(n);
+}
+
+static void on_synced(void *ctx)
+{
+	struct node *n = ctx;
+	engine_routes_synced(n->engine, os_now_ns());
+	control_settle(n);
+}
+
+int kernel_open(struct node *n)
+{
+	struct netmon_events events = {.ctx = n, .reset = on_reset, .route = on_route,
+		.address = on_address, .synced = on_synced};
+	n->in_netmon = true;
+	int rc = netmon_open(&n->netmon, n->config.tun.tables.v, n->config.tun.tables.n, &events,
+		&n->env);
+	n->in_netmon = false;
+	return rc;
+}
+
+void kernel_read(struct node *n)
+{
+	n->in_netmon = true;
+	netmon_read(n->netmon);
+	n->in_netmon = false;
+	control_settle(n);
+}

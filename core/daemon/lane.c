@@ -1,0 +1,152 @@
+#include "core/daemon/lane.h"
+
+#include "core/base/err.h"
+#include "core/engine/data.h"
+
+#include <string.h>
+
+#define TURN_BYTES (PKT_BATCH * PKT_SLOT) /* read from the TUN in one turn, at most */
+#define RETRY_MS   1000
+
+static const uint8_t families[2] = {4, 6};
+
+static void on_tun(uv_poll_t *poll, int status, int events);
+static void on_udp(uv_poll_t *poll, int status, int events);
+
+/* Starts those that are not running. */
+static void start_polls(struct lane *lane)
+{
+	if (!uv_is_active((uv_handle_t *)&lane->tun_poll))
+		uv_poll_start(&lane->tun_poll, UV_READABLE, on_tun);
+	for (unsigned i = 0; i < 2; i++)
+		if (lane->udp_open[i] && !uv_is_active((uv_handle_t *)&lane->udp_poll[i]))
+			uv_poll_start(&lane->udp_poll[i], UV_READABLE, on_udp);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+	start_polls(timer->data);
+}
+
+/* ---- Packets ---------------------------------------------------------------------------------- */
+
+/* Sends what the data path decided, counts what did not go, and rings when there is news. */
+static void finish_batch(struct lane *lane)
+{
+	udp_send(lane->udp, lane->number + 1, &lane->batch);
+	tun_write(lane->tun, lane->number, &lane->batch);
+	data_count_failed(lane->worker, &lane->batch);
+	if (data_wants_control(lane->worker))
+		uv_async_send(lane->bell);
+}
+
+/* Leaves a descriptor that failed alone for a while; libuv has stopped a poll that it calls failed. */
+static void trouble(struct lane *lane, uv_poll_t *poll)
+{
+	uv_poll_stop(poll);
+	atomic_fetch_add(&lane->errors, 1);
+	uv_async_send(lane->bell);
+	if (!uv_is_active((uv_handle_t *)&lane->retry))
+		uv_timer_start(&lane->retry, on_retry, RETRY_MS, 0);
+}
+
+static void on_tun(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	struct lane *lane = poll->data;
+	int n = tun_read(lane->tun, lane->number, &lane->batch, TURN_BYTES);
+	if (n > 0) {
+		data_from_tun(lane->worker, &lane->batch, os_now_ns());
+		finish_batch(lane);
+	}
+	if (n < 0)
+		atomic_store(&lane->tun_gone, true);
+	if (n < 0 || status < 0)
+		trouble(lane, poll);
+}
+
+static void on_udp(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	struct lane *lane = poll->data;
+	uint8_t family = families[poll - lane->udp_poll];
+	int n = udp_recv(lane->udp, lane->number + 1, family, &lane->batch);
+	if (n > 0) {
+		data_from_udp(lane->worker, &lane->batch, os_now_ns());
+		finish_batch(lane);
+	}
+	if (n < 0 || status < 0)
+		trouble(lane, poll);
+}
+
+/* ---- The thread ------------------------------------------------------------------------------- */
+
+static void close_handles(struct lane *lane)
+{
+	uv_close((uv_handle_t *)&lane->stop, NULL);
+	uv_close((uv_handle_t *)&lane->retry, NULL);
+	uv_close((uv_handle_t *)&lane->tun_poll, NULL);
+	for (unsigned i = 0; i < 2; i++)
+		if (lane->udp_open[i])
+			uv_close((uv_handle_t *)&lane->udp_poll[i], NULL);
+}
+
+static void on_stop(uv_async_t *async)
+{
+	close_handles(async->data);
+}
+
+static void run(void *arg)
+{
+	struct lane *lane = arg;
+	uv_run(&lane->loop, UV_RUN_DEFAULT); /* until on_stop has closed all handles */
+}
+
+static int open_handles(struct lane *lane)
+{
+	int rc = uv_async_init(&lane->loop, &lane->stop, on_stop);
+	lane->stop.data = lane;
+	if (rc == 0)
+		rc = uv_timer_init(&lane->loop, &lane->retry);
+	lane->retry.data = lane;
+	if (rc == 0)
+		rc = uv_poll_init(
+			&lane->loop, &lane->tun_poll, tun_fd(lane->tun, lane->number));
+	lane->tun_poll.data = lane;
+	for (unsigned i = 0; i < 2 && rc == 0; i++) {
+		int fd = udp_fd(lane->udp, lane->number + 1, families[i]);
+		if (fd < 0)
+			continue;
+		rc = uv_poll_init(&lane->loop, &lane->udp_poll[i], fd);
+		lane->udp_open[i] = rc == 0;
+		lane->udp_poll[i].data = lane;
+	}
+	return rc;
+}
+
+int lane_start(struct lane *lane, const struct env *env)
+{
+	if (pkt_batch_init(&lane->batch, PKT_BATCH) != 0)
+		return ERR_NO_SPACE;
+	int rc = uv_loop_init(&lane->loop);
+	if (rc == 0)
+		rc = open_handles(lane);
+	if (rc == 0) {
+		start_polls(lane);
+		rc = uv_thread_create(&lane->thread, run, lane);
+	}
+	if (rc == 0)
+		return 0;
+	/* The daemon ends now: what has been opened goes with it. */
+	env_log(env, LOG_ERROR, "cannot start data worker %u: %s", lane->number, uv_strerror(rc));
+	pkt_batch_fini(&lane->batch);
+	return ERR_SYSTEM;
+}
+
+void lane_stop(struct lane *lane)
+{
+	uv_async_send(&lane->stop);
+	uv_thread_join(&lane->thread);
+	uv_loop_close(&lane->loop);
+	pkt_batch_fini(&lane->batch);
+}

@@ -1,0 +1,95 @@
+#ifndef WARREN_DAEMON_NODE_H
+#define WARREN_DAEMON_NODE_H
+
+#include "core/config/config.h"
+#include "core/config/identity.h"
+#include "core/daemon/http.h"
+#include "core/daemon/jobs.h"
+#include "core/daemon/lane.h"
+#include "core/daemon/log.h"
+#include "core/engine/engine.h"
+#include "platform/platform.h"
+
+#include <uv.h>
+
+/*
+ * The daemon's one big object: an engine, what it moves in the system, and the control loop between
+ * them. Everything here belongs to the control loop's thread; request threads come in by jobs, data
+ * workers by the bell.
+ *
+ *   node.c     start, run, stop            control.c  the loop's events: datagrams, timer, bell, jobs
+ *   actions.c  what the engine wants done  kernel.c   routes and addresses
+ *   verbs.c    answers to questions        reload.c   one of them: the config anew
+ *   jobs.c     questions from threads      http.c     the threads that ask
+ *   lane.c     data workers                listen.c   sockets for HTTP
+ */
+struct route_order { /* a kernel route to add or delete, when the time is right */
+	struct prefix prefix;
+	struct ip_addr gateway;
+	bool add;
+};
+
+struct node {
+	const char *config_path;
+	struct config config;
+	struct log log;
+	struct env env;
+	uint8_t certificate[CERT_MAX]; /* as loaded at start */
+	size_t certificate_len;
+	char token[IDENTITY_TOKEN_MAX + 1];
+	char os_text[128];
+
+	struct engine *engine;
+	struct tun *tun;
+	struct udp *udp;
+	struct netmon *netmon;
+	unsigned n_lanes, lanes_running;
+	struct lane lanes[ENGINE_MAX_WORKERS];
+
+	uv_loop_t loop;
+	uv_signal_t signals[3];
+	uv_timer_t timer;
+	uint64_t timer_for;     /* the engine deadline it is armed for */
+	uv_async_t bell;        /* rung by data workers */
+	uv_async_t jobs_wake;
+	uv_poll_t udp_poll[2];  /* socket 0: IPv4, IPv6 */
+	uv_poll_t netmon_poll;
+	struct pkt_batch batch; /* datagrams of socket 0 */
+
+	bool in_netmon;         /* inside netmon_read: routes must wait */
+	struct route_order *orders;
+	unsigned n_orders, cap_orders;
+
+	struct jobs jobs;
+	struct http *http[2];   /* Unix socket, TCP; NULL = none */
+	uint32_t ping_token;
+	unsigned lookups;       /* names being resolved */
+	struct log_limit send_limit, receive_limit, lane_limit, save_limit;
+	bool running, stopping;
+	int exit_status;
+};
+
+/* Runs the daemon with this config until a signal ends it. The process's exit status. */
+int node_main(const char *config_path);
+/* Makes the control loop end. */
+void node_stop(struct node *n, int exit_status);
+
+/* control.c: the loop's handles. uv error codes. */
+int control_open(struct node *n);
+void control_close(struct node *n);
+/* After each engine call: does what the engine wants, then arms the timer. */
+void control_settle(struct node *n);
+
+/* actions.c */
+void actions_drain(struct node *n);
+/* Adds and deletes the kernel routes that had to wait. */
+void actions_flush_routes(struct node *n);
+
+/* kernel.c: opens the mirror of the kernel's routes, which feeds the engine. ERR_*. */
+int kernel_open(struct node *n);
+void kernel_read(struct node *n);
+
+/* What of the config the engine wants to know; the rest of out is left. */
+void node_engine_config(const struct config *config, struct engine_config *out);
+
+#endif

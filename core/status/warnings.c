@@ -1,0 +1,70 @@
+#include "core/status/status.h"
+
+#include <string.h>
+
+#define SOON_S (UINT64_C(14) * 86400)
+
+static bool hub_hairpins(const struct node_view *view, const struct status_context *context)
+{
+	(void)context;
+	return view->hub && view->relay_in_daemon;
+}
+
+static bool certificate_expired(const struct node_view *view, const struct status_context *context)
+{
+	return view->cert_not_after < context->wall_s;
+}
+
+static bool certificate_expires(const struct node_view *view, const struct status_context *context)
+{
+	return !certificate_expired(view, context) &&
+		view->cert_not_after - context->wall_s < SOON_S;
+}
+
+static bool no_bundle(const struct node_view *view, const struct status_context *context)
+{
+	(void)context;
+	return view->bundle_number == 0;
+}
+
+static bool bundle_expired(const struct node_view *view, const struct status_context *context)
+{
+	return view->bundle_number != 0 && view->bundle_not_after < context->wall_s;
+}
+
+static bool runs_as_root(const struct node_view *view, const struct status_context *context)
+{
+	(void)view;
+	return context->privileges && strncmp(context->privileges, "root", 4) == 0;
+}
+
+static bool no_hub(const struct node_view *view, const struct status_context *context)
+{
+	(void)context;
+	return !view->hub && view->hubs_up == 0;
+}
+
+static const struct {
+	bool (*holds)(const struct node_view *view, const struct status_context *context);
+	const char *text;
+} rows[] = {
+	{certificate_expired, "the certificate has expired, or the clock is wrong"},
+	{certificate_expires, "the certificate expires within 14 days"},
+	{no_bundle, "there is no bundle: revocations and hubs are unknown"},
+	{bundle_expired, "the bundle has expired, or the clock is wrong"},
+	{no_hub, "no hub is reachable"},
+	{hub_hairpins, "traffic between spokes bypasses the host's firewall ('relay = kernel' sends it "
+		       "through)"},
+	{runs_as_root, "the daemon runs as root ('user' in [node] changes that)"},
+};
+_Static_assert(sizeof rows / sizeof *rows <= STATUS_WARNINGS, "status.h has room for all");
+
+unsigned status_warnings(const struct node_view *view, const struct status_context *context,
+	const char *out[STATUS_WARNINGS])
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (rows[i].holds(view, context))
+			out[n++] = rows[i].text;
+	return n;
+}
