@@ -1,0 +1,420 @@
+#include "test/sim/node.h"
+
+#include "core/base/err.h"
+#include "core/wire/gre.h"
+#include "core/wire/ip.h"
+#include "test/sim/flow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPIN_LIMIT 10000 /* timer calls at one moment */
+
+uint64_t node_now(const struct node *n)
+{
+	return n->sim->now + n->clock_base;
+}
+
+/* ---- Environment ---------------------------------------------------------------------------- */
+
+static void env_random(void *ctx, void *out, size_t len)
+{
+	struct node *n = ctx;
+	rng_fill(&n->rng, out, len);
+}
+
+static uint64_t env_wall(void *ctx)
+{
+	const struct node *n = ctx;
+	return sim_wall_s(n->sim);
+}
+
+static void env_line(void *ctx, enum log_level level, const char *line)
+{
+	static const char *const names[] = {"ERROR", "WARN", "info", "debug"};
+	const struct node *n = ctx;
+	sim_trace(n->sim, "%-9s ~ %s: %s", n->name, names[level], line);
+}
+
+/* ---- Actions and timers --------------------------------------------------------------------- */
+
+struct resolve_job {
+	unsigned incarnation;
+	uint32_t token;
+	uint16_t port;
+	char host[254];
+};
+
+static void resolve_done(void *ctx, void *arg)
+{
+	struct node *n = ctx;
+	struct resolve_job *job = arg;
+	struct endpoint found[8];
+	unsigned count = 0;
+	if (n->engine && job->incarnation == n->incarnation) {
+		if (!n->broken_dns && n->resolve)
+			count = n->resolve(n->resolve_ctx, job->host, job->port, found, 8);
+		engine_resolved(n->engine, job->token, found, count, node_now(n));
+		node_settle(n);
+	}
+	free(job);
+}
+
+static void resolve(struct node *n, const struct action *a)
+{
+	struct resolve_job *job = calloc(1, sizeof *job);
+	if (!job)
+		abort();
+	job->incarnation = n->incarnation;
+	job->token = a->resolve.token;
+	job->port = a->resolve.port;
+	snprintf(job->host, sizeof job->host, "%s", a->resolve.host);
+	sim_at(n->sim, n->sim->now + n->resolve_ns, resolve_done, n, job);
+}
+
+static bool contains(const uint8_t *data, size_t len, const char *text)
+{
+	return memmem(data, len, text, strlen(text)) != NULL;
+}
+
+static void send_datagram(struct node *n, const struct endpoint *to, const struct ip_addr *from,
+	uint8_t ttl, uint8_t tos, const uint8_t *data, size_t len)
+{
+	enum gre_kind kind = gre_classify(data, len);
+	if (kind != GRE_SEALED && kind != GRE_HANDSHAKE)
+		SIM_FAIL(n->sim, "%s sends something that is neither sealed nor a handshake",
+			n->name);
+	if (contains(data, len, INNER_MAGIC))
+		SIM_FAIL(n->sim, "%s sends user data in the clear", n->name);
+	if (len > NET_DGRAM_MAX)
+		SIM_FAIL(n->sim, "%s sends %zu bytes, more than a path carries", n->name, len);
+	net_send(n->host, to, from, ttl, tos, data, len);
+}
+
+static void route_action(struct node *n, const struct action *a)
+{
+	char prefix[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX] = "on link";
+	if (a->route.gateway.family)
+		addr_format(&a->route.gateway, gateway);
+	sim_trace(n->sim, "%-9s ~ route %s %s via %s", n->name,
+		a->type == ACTION_ROUTE_ADD ? "add" : "del",
+		prefix_format(&a->route.prefix, prefix), gateway);
+	unsigned i = 0;
+	while (i < n->n_installed && !prefix_equal(&n->installed[i].prefix, &a->route.prefix))
+		i++;
+	if (a->type == ACTION_ROUTE_ADD) {
+		n->routes_added++;
+		if (i == NODE_INSTALLED)
+			SIM_FAIL(n->sim, "%s installs too many routes", n->name);
+		n->n_installed += i == n->n_installed;
+		n->installed[i] = (struct installed_route){a->route.prefix, a->route.gateway};
+	} else if (i < n->n_installed) {
+		n->routes_deleted++;
+		n->installed[i] = n->installed[--n->n_installed];
+	}
+}
+
+static void save_bundle(struct node *n, const struct action *a)
+{
+	uint8_t *copy = malloc(a->bundle.len);
+	if (!copy)
+		abort();
+	memcpy(copy, a->bundle.data, a->bundle.len);
+	free(n->saved_bundle);
+	n->saved_bundle = copy;
+	n->saved_bundle_len = a->bundle.len;
+	n->bundles_saved++;
+}
+
+static void act(struct node *n, const struct action *a)
+{
+	switch (a->type) {
+	case ACTION_SEND:
+		send_datagram(
+			n, &a->send.to, &a->send.from, a->send.ttl, 0, a->send.data, a->send.len);
+		break;
+	case ACTION_ROUTE_ADD:
+	case ACTION_ROUTE_DEL:
+		route_action(n, a);
+		break;
+	case ACTION_RESOLVE:
+		resolve(n, a);
+		break;
+	case ACTION_SAVE_BUNDLE:
+		save_bundle(n, a);
+		break;
+	case ACTION_PONG:
+		n->pong.count++;
+		n->pong.answered = a->pong.answered;
+		n->pong.direct = a->pong.direct;
+		n->pong.rtt_ns = a->pong.rtt_ns;
+		break;
+	}
+}
+
+static void arm(struct node *n);
+
+static void timer_event(void *ctx, void *arg)
+{
+	struct node *n = ctx;
+	unsigned incarnation = *(unsigned *)arg;
+	free(arg);
+	if (!n->engine || incarnation != n->incarnation || n->armed_at != n->sim->now)
+		return;
+	n->armed_at = TS_NEVER;
+	n->spins = n->spin_at == n->sim->now ? n->spins + 1 : 0;
+	n->spin_at = n->sim->now;
+	if (n->spins > SPIN_LIMIT)
+		SIM_FAIL(n->sim, "%s: engine_deadline stays in the past", n->name);
+	engine_timer(n->engine, node_now(n));
+	node_settle(n);
+}
+
+static void arm(struct node *n)
+{
+	uint64_t deadline = engine_deadline(n->engine);
+	if (deadline == TS_NEVER)
+		return;
+	uint64_t when = deadline > n->clock_base ? deadline - n->clock_base : 0;
+	if (when <= n->sim->now)
+		when = n->sim->now;
+	else if (n->timer_slack_ns)
+		when += rng_below(&n->sim->rng, n->timer_slack_ns);
+	if (n->armed_at <= when)
+		return;
+	unsigned *incarnation = malloc(sizeof *incarnation);
+	if (!incarnation)
+		abort();
+	*incarnation = n->incarnation;
+	n->armed_at = when;
+	sim_at(n->sim, when, timer_event, n, incarnation);
+}
+
+void node_settle(struct node *n)
+{
+	struct action a;
+	engine_drain(n->engine, node_now(n));
+	while (engine_next_action(n->engine, &a))
+		act(n, &a);
+	arm(n);
+}
+
+/* ---- The TUN -------------------------------------------------------------------------------- */
+
+struct tun_packet {
+	unsigned incarnation;
+	const struct host *origin; /* sender of the datagram it came in; NULL: made here */
+	size_t len;
+	uint8_t data[];
+};
+
+static void answer_echo(struct node *n, const struct inner *request)
+{
+	uint8_t out[INNER_MAX];
+	struct inner reply = *request;
+	reply.kind = INNER_ECHO_REPLY;
+	reply.src = request->dst;
+	reply.dst = request->src;
+	reply.ttl = 64;
+	node_send_packet(n, out, inner_build(out, &reply));
+}
+
+static void tun_event(void *ctx, void *arg)
+{
+	struct node *n = ctx;
+	struct tun_packet *p = arg;
+	struct inner in;
+	const char *wrong = NULL;
+	if (!n->engine || p->incarnation != n->incarnation)
+		goto out;
+	wrong = inner_parse(p->data, p->len, &in);
+	if (wrong)
+		SIM_FAIL(n->sim, "%s: a broken packet comes out of the TUN: %s", n->name, wrong);
+	if (in.kind == INNER_ERROR) {
+		n->icmp_errors++;
+	} else if (addr_is_multicast(&in.dst) || node_owns(n, &in.dst)) {
+		traffic_deliver(n->traffic, n, &in, p->origin);
+		if (in.kind == INNER_ECHO && n->engine)
+			answer_echo(n, &in);
+	} else if (n->forwards) {
+		if (ip_ttl_decrement(p->data))
+			node_send_packet(n, p->data, p->len);
+	} else {
+		char dst[ADDR_TEXT_MAX];
+		SIM_FAIL(n->sim, "%s gets a packet for %s", n->name, addr_format(&in.dst, dst));
+	}
+out:
+	free(p);
+}
+
+static void tun_write(struct node *n, const struct pkt *pkt, const struct host *origin)
+{
+	struct tun_packet *p = malloc(sizeof *p + pkt->len);
+	if (!p)
+		abort();
+	p->incarnation = n->incarnation;
+	p->origin = origin;
+	p->len = pkt->len;
+	memcpy(p->data, pkt->data, pkt->len);
+	sim_at(n->sim, n->sim->now, tun_event, n, p);
+}
+
+/* ---- The data path -------------------------------------------------------------------------- */
+
+static void dispatch(struct node *n, const struct host *origin)
+{
+	for (unsigned i = 0; i < n->batch.n; i++) {
+		struct pkt *p = &n->batch.v[i];
+		if (p->verdict != PKT_DROP && (p->gso_size || p->flags & PKT_CSUM_PARTIAL))
+			SIM_FAIL(n->sim, "%s: a train out of single packets", n->name);
+		switch ((enum pkt_verdict)p->verdict) {
+		case PKT_SEND_UDP:
+			send_datagram(n, &p->remote, &p->local, p->ttl, p->tos, p->data, p->len);
+			break;
+		case PKT_WRITE_TUN:
+			tun_write(n, p, origin);
+			break;
+		case PKT_DROP:
+			sim_trace(n->sim, "%-9s ~ drop %s", n->name,
+				drop_name((enum drop_reason)p->drop));
+			break;
+		case PKT_CONSUMED:
+			break;
+		}
+	}
+	node_settle(n);
+}
+
+void node_send_batch(struct node *n, const uint8_t *ips, const size_t *lens, unsigned count)
+{
+	if (!n->engine || count > n->batch.cap)
+		return;
+	for (unsigned i = 0; i < count; i++) {
+		struct pkt *p = pkt_reset(&n->batch, (uint16_t)i);
+		memcpy(p->data, ips + (size_t)i * INNER_MAX, lens[i]);
+		p->len = (uint32_t)lens[i];
+	}
+	n->batch.n = (uint16_t)count;
+	data_from_tun(n->worker, &n->batch, node_now(n));
+	dispatch(n, NULL);
+}
+
+void node_send_packet(struct node *n, const uint8_t *ip, size_t len)
+{
+	node_send_batch(n, ip, &len, 1);
+}
+
+static void deliver(void *owner, const struct dgram *d)
+{
+	struct node *n = owner;
+	if (!n->engine)
+		return;
+	struct pkt *p = pkt_reset(&n->batch, 0);
+	if (d->len > PKT_ROOM)
+		return;
+	memcpy(p->data, d->data, d->len);
+	p->len = (uint32_t)d->len;
+	p->tos = d->tos;
+	p->remote = d->src;
+	p->local = d->dst.addr;
+	n->batch.n = 1;
+	bool sealed = gre_classify(d->data, d->len) == GRE_SEALED;
+	if (!n->steer || (sealed && (d->data[7] & 15) != 0)) {
+		data_from_udp(n->worker, &n->batch, node_now(n));
+		dispatch(n, d->origin);
+	} else {
+		engine_receive(n->engine, p, node_now(n));
+		dispatch(n, d->origin); /* user data on the control loop's lane: multicast */
+	}
+}
+
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+static void node_free(void *ctx)
+{
+	struct node *n = ctx;
+	engine_free(n->engine);
+	pkt_batch_fini(&n->batch);
+	free(n->saved_bundle);
+	free(n);
+}
+
+struct node *node_new(struct sim *s, struct host *host, struct traffic *traffic)
+{
+	struct node *n = calloc(1, sizeof *n);
+	if (!n || pkt_batch_init(&n->batch, PKT_BATCH) < 0)
+		abort();
+	sim_defer(s, node_free, n);
+	n->sim = s;
+	n->host = host;
+	n->traffic = traffic;
+	n->name = host->device.name;
+	n->env = (struct env){.ctx = n, .random = env_random, .wall_s = env_wall, .log = env_line};
+	rng_seed(&n->rng, rng_next(&s->rng));
+	n->resolve_ns = 2 * NS_PER_MS;
+	n->armed_at = TS_NEVER;
+	n->steer = rng_next(&n->rng) & 1; /* a Linux, or a system with one socket */
+	host->owner = n;
+	host->deliver = deliver;
+	return n;
+}
+
+/* What netmon would tell: addresses and routes, then that it is all. */
+static void tell_kernel(struct node *n)
+{
+	uint64_t now = node_now(n);
+	engine_routes_reset(n->engine, now);
+	for (unsigned i = 0; i < n->host->iface.n_addrs; i++)
+		engine_address(n->engine, &n->host->iface.addrs[i], false, now);
+	for (unsigned i = 0; i < n->n_routes; i++)
+		engine_route(n->engine, &n->routes[i], false, now);
+	engine_routes_synced(n->engine, now);
+}
+
+void node_start(struct node *n, const uint8_t *bundle, size_t bundle_len)
+{
+	/* A machine that boots has another monotonic clock than the last time. */
+	n->clock_base = rng_between(&n->rng, 1, 1000000) * NS_PER_S;
+	n->incarnation++;
+	n->armed_at = TS_NEVER;
+	n->n_installed = 0;
+	n->config.certificate = n->cert_bytes;
+	n->config.certificate_len = n->cert_len;
+	n->config.bundle = bundle ? bundle : n->saved_bundle;
+	n->config.bundle_len = bundle ? bundle_len : n->saved_bundle_len;
+	int rc = engine_new(&n->engine, &n->config, &n->env, node_now(n));
+	if (rc < 0) {
+		n->engine = NULL;
+		SIM_FAIL(n->sim, "%s: engine_new: %s", n->name, err_name(rc));
+	}
+	n->worker = engine_worker(n->engine, 0);
+	engine_start(n->engine, node_now(n));
+	node_settle(n);
+	tell_kernel(n);
+	node_settle(n);
+}
+
+void node_stop(struct node *n)
+{
+	if (!n->engine)
+		return;
+	engine_stop(n->engine, node_now(n));
+	node_settle(n);
+	node_crash(n);
+}
+
+void node_crash(struct node *n)
+{
+	engine_free(n->engine);
+	n->engine = NULL;
+	n->worker = NULL;
+	n->incarnation++;
+}
+
+int node_set_bundle(struct node *n, const uint8_t *bundle, size_t len)
+{
+	int rc = engine_set_bundle(n->engine, bundle, len, node_now(n));
+	node_settle(n);
+	return rc;
+}

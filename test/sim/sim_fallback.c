@@ -1,0 +1,245 @@
+/* The direct path dies, the hub dies, addresses change: traffic goes on. */
+#include "test/sim/run.h"
+#include "test/sim/world.h"
+
+#include <string.h>
+
+#define RTT MS(40)
+
+struct trio {
+	struct world *w;
+	struct node *hub, *alice, *bob;
+	struct flow *f; /* alice pings bob each 10 ms, directly since a second */
+};
+
+static struct trio trio_direct(struct sim *s, enum nat_kind alice, enum nat_kind bob)
+{
+	struct trio t = {.w = world_new(s, RTT)};
+	t.w->families = 4;
+	t.hub = world_hub(t.w, "hub", "10.0.0.1/24");
+	t.alice = world_spoke(t.w, "alice", "10.0.0.11/24", alice);
+	t.bob = world_spoke(t.w, "bob", "10.0.0.12/24", bob);
+	world_up(t.w);
+	t.f = flow_ping(t.alice, t.bob, 4, MS(10), 0);
+	sim_run(s, S(2));
+	CHECK(s, node_direct(t.alice, t.bob));
+	CHECK_EQ(s, flow_lost_between(t.f, 0, s->now - RTT - MS(1)), 0);
+	return t;
+}
+
+/*
+ * A firewall appears between the two. Sent and nothing back for 1 s: PING, at 3 s the path is dead and
+ * the hub carries on. Later the firewall goes: a new attempt finds the way again.
+ */
+static void direct_path_blocked_then_unblocked(struct sim *s)
+{
+	struct trio t = trio_direct(s, NAT_PORT_RESTRICTED, NAT_PORT_RESTRICTED);
+	net_block(t.alice->host, t.bob->host, true);
+	uint64_t cut = s->now;
+	sim_run(s, S(10));
+	/* Lost only in a window of 3 s (and what was on its way). */
+	uint64_t window = S(3) + MS(500);
+	uint32_t lost = flow_lost_between(t.f, 0, TS_NEVER);
+	CHECK_EQ(s, flow_lost_between(t.f, 0, cut - RTT - MS(1)), 0);
+	CHECK_EQ(s, flow_lost_between(t.f, cut + window, s->now - 2 * RTT - MS(1)), 0);
+	sim_note(s, "%u packets of 10 ms lost", lost);
+	struct peer_view v;
+	CHECK(s, !node_direct(t.alice, t.bob));
+	if (node_peer(t.alice, "bob", &v))
+		CHECK(s, strcmp(v.path_state, "direct") != 0);
+
+	net_block(t.alice->host, t.bob->host, false);
+	uint64_t open = s->now;
+	WAIT_FOR(s, S(90), node_direct(t.alice, t.bob));
+	sim_note(s, "direct again %.1f s after unblocking", (double)(s->now - open) / 1e9);
+	sim_run(s, S(5));
+	CHECK(s, flow_direct_since(t.f, s->now - S(2)) > 100);
+	CHECK_EQ(s, flow_lost_between(t.f, cut + window, s->now - 2 * RTT - MS(1)), 0);
+}
+
+/* Only one direction is cut: it counts as dead all the same. */
+static void direct_path_blocked_one_way(struct sim *s)
+{
+	struct trio t = trio_direct(s, NAT_PORT_RESTRICTED, NAT_PORT_RESTRICTED);
+	t.bob->host->blocked |= UINT64_C(1) << t.alice->host->id;
+	uint64_t cut = s->now;
+	sim_run(s, S(15));
+	CHECK_EQ(s, flow_lost_between(t.f, cut + S(4), s->now - 2 * RTT - MS(1)), 0);
+}
+
+/* Shortcuts do not depend on the hub: not one packet is missing while it is away. */
+static void hub_killed_under_a_shortcut(struct sim *s)
+{
+	struct trio t = trio_direct(s, NAT_PORT_RESTRICTED, NAT_PORT_RESTRICTED);
+	node_crash(t.hub);
+	sim_run(s, S(400)); /* over three rekeys */
+	CHECK_EQ(s, flow_lost_between(t.f, 0, s->now - 2 * RTT), 0);
+	CHECK(s, node_direct(t.alice, t.bob));
+	world_start_node(t.w, t.hub);
+	sim_run(s, S(75));
+	CHECK_EQ(s, node_nhrp_count(t.hub, "binding"), 2);
+	flow_finish(t.f);
+	CHECK_EQ(s, flow_lost(t.f), 0);
+}
+
+/* The same beyond the holding time: renewed directly, since no hub can be reached. */
+static void hub_killed_for_longer_than_the_holding_time(struct sim *s)
+{
+	struct trio t = trio_direct(s, NAT_PORT_RESTRICTED, NAT_PORT_RESTRICTED);
+	t.f->interval_ns = MS(200);
+	node_crash(t.hub);
+	sim_run(s, S(1300));
+	CHECK(s, node_direct(t.alice, t.bob));
+	flow_finish(t.f);
+	CHECK_EQ(s, flow_lost(t.f), 0);
+}
+
+static const struct nat_mapping *hub_mapping(const struct trio *t)
+{
+	const struct nat *nat = t->alice->nat;
+	for (unsigned i = 0; i < nat->n_mappings; i++)
+		for (unsigned k = 0; k < nat->mappings[i].n_peers; k++)
+			if (addr_equal(&nat->mappings[i].peers[k].to.addr,
+				    &t->hub->host->iface.addrs[0]))
+				return &nat->mappings[i];
+	SIM_FAIL(t->w->sim, "alice's box has no mapping towards the hub");
+}
+
+/* alice's box restarts: her packets come from another port, bob and the hub follow. */
+static void rebinding_of_a_spoke(struct sim *s)
+{
+	struct trio t = trio_direct(s, NAT_PORT_RESTRICTED, NAT_FULL_CONE);
+	uint64_t then = s->now;
+	nat_rebind(t.alice->nat);
+	sim_run(s, S(30));
+	uint32_t lost = flow_lost_between(t.f, 0, s->now - 2 * RTT - MS(1));
+	sim_note(s, "%u packets of 10 ms lost over a rebinding", lost);
+	CHECK_EQ(s, flow_lost_between(t.f, then + S(4), s->now - 2 * RTT - MS(1)), 0);
+	CHECK(s, node_ready(t.alice));
+	struct peer_view v;
+	CHECK(s, node_peer(t.hub, "alice", &v));
+	CHECK_EQ(s, v.endpoint.port, hub_mapping(&t)->outside.port);
+	/* She cannot know that the box has another port for her until a hub tells her so. */
+	sim_run(s, S(120));
+	struct endpoint seen = node_status(t.alice).public_endpoint;
+	CHECK(s, endpoint_equal(&v.endpoint, &seen));
+}
+
+/* The same behind a strict box on the other side: at worst by the hub, never silence. */
+static void rebinding_behind_strict_boxes(struct sim *s)
+{
+	struct trio t = trio_direct(s, NAT_PORT_RESTRICTED, NAT_PORT_RESTRICTED);
+	uint64_t then = s->now;
+	nat_rebind(t.alice->nat);
+	sim_run(s, S(90));
+	CHECK_EQ(s, flow_lost_between(t.f, then + S(5), s->now - 2 * RTT - MS(1)), 0);
+	CHECK(s, node_direct(t.alice, t.bob));
+}
+
+/* A public spoke gets another address (a new DHCP lease): same key, same binding, new endpoint. */
+static void spoke_roams(struct sim *s)
+{
+	struct trio t = trio_direct(s, NAT_NONE, NAT_PORT_RESTRICTED);
+	uint64_t then = s->now;
+	world_move(t.w, t.alice, "198.51.100.200");
+	sim_run(s, S(60));
+	CHECK_EQ(s, flow_lost_between(t.f, then + S(5), s->now - 2 * RTT - MS(1)), 0);
+	struct ip_addr fresh = world_public_address(t.alice, 4);
+	struct endpoint seen = node_status(t.alice).public_endpoint;
+	CHECK(s, addr_equal(&seen.addr, &fresh));
+	CHECK_EQ(s, node_nhrp_count(t.hub, "binding"), 2);
+}
+
+/* Both boxes symmetric: no way through. The hub carries everything, and status says why. */
+static void symmetric_on_both_sides(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_SYMMETRIC);
+	struct node *bob = world_spoke(w, "bob", "10.0.0.12/24", NAT_SYMMETRIC);
+	world_up(w);
+	struct flow *f = flow_ping(alice, bob, 4, MS(20), 0);
+	sim_run(s, S(100));
+	CHECK_EQ(s, flow_direct_since(f, 0), 0);
+	CHECK(s, node_counters(hub).hairpin_packets > 1000);
+	struct peer_view v;
+	CHECK(s, node_peer(alice, "bob", &v));
+	CHECK(s, !v.direct);
+	CHECK(s, v.path_reason[0] != '\0');
+	sim_note(s, "alice says of bob: \"%s\", \"%s\"", v.path_state, v.path_reason);
+	flow_finish(f);
+	CHECK_EQ(s, flow_lost(f), 0);
+}
+
+/* The far spoke crashes and returns: its RESET, or the hub's answer, brings the traffic back. */
+static void far_spoke_restarts(struct sim *s)
+{
+	struct trio t = trio_direct(s, NAT_PORT_RESTRICTED, NAT_PORT_RESTRICTED);
+	node_crash(t.bob);
+	sim_run(s, S(1));
+	world_start_node(t.w, t.bob);
+	uint64_t back = s->now;
+	sim_run(s, S(30));
+	CHECK_EQ(s, flow_lost_between(t.f, back + S(5), s->now - 2 * RTT - MS(1)), 0);
+	CHECK(s, node_direct(t.alice, t.bob));
+}
+
+/* The far spoke says good-bye: shortcut and session go at once, the hub says unreachable. */
+static void far_spoke_stops(struct sim *s)
+{
+	struct trio t = trio_direct(s, NAT_PORT_RESTRICTED, NAT_PORT_RESTRICTED);
+	node_stop(t.bob);
+	sim_run(s, S(1));
+	CHECK(s, !node_up(t.alice, t.bob));
+	sim_run(s, S(2));
+	CHECK(s, t.alice->icmp_errors > 0);
+}
+
+/* Underlay trouble of 60 s for everybody; all is as before some seconds later. */
+static void partition_heals(struct sim *s)
+{
+	struct trio t = trio_direct(s, NAT_PORT_RESTRICTED, NAT_PORT_RESTRICTED);
+	net_partition(&t.w->net, UINT64_C(1) << t.alice->host->id);
+	sim_run(s, S(60));
+	net_partition(&t.w->net, 0);
+	uint64_t healed = s->now;
+	sim_run(s, S(60));
+	CHECK_EQ(s, flow_lost_between(t.f, healed + S(30), s->now - 2 * RTT - MS(1)), 0);
+	CHECK(s, node_ready(t.alice));
+}
+
+/* The hub has no binding for bob, who reaches only the other hub: the spoke tries its next one. */
+static void destination_registered_at_the_other_hub(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	struct node *hub1 = world_hub(w, "hub1", "10.0.0.1/24");
+	struct node *hub2 = world_hub(w, "hub2", "10.0.0.2/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_SYMMETRIC);
+	struct node *bob = world_spoke(w, "bob", "10.0.0.12/24", NAT_SYMMETRIC);
+	net_block(hub1->host, bob->host, true);
+	world_up(w);
+	CHECK(s, !node_up(hub1, bob));
+	CHECK(s, node_up(hub2, bob));
+	struct flow *f = flow_ping(alice, bob, 4, MS(50), 0);
+	sim_run(s, S(20));
+	CHECK_EQ(s, flow_lost_between(f, s->now - S(14), s->now - S(1)), 0);
+}
+
+static const struct sim_case cases[] = {
+	{"direct-path-blocked-then-unblocked", direct_path_blocked_then_unblocked},
+	{"direct-path-blocked-one-way", direct_path_blocked_one_way},
+	{"hub-killed-under-a-shortcut", hub_killed_under_a_shortcut},
+	{"hub-killed-beyond-holding-time", hub_killed_for_longer_than_the_holding_time},
+	{"rebinding-of-a-spoke", rebinding_of_a_spoke},
+	{"rebinding-behind-strict-boxes", rebinding_behind_strict_boxes},
+	{"spoke-roams", spoke_roams},
+	{"symmetric-on-both-sides", symmetric_on_both_sides},
+	{"far-spoke-restarts", far_spoke_restarts},
+	{"far-spoke-stops", far_spoke_stops},
+	{"partition-heals", partition_heals},
+	{"destination-at-the-other-hub", destination_registered_at_the_other_hub},
+};
+
+SIM_MAIN(cases, 1)

@@ -1,0 +1,220 @@
+/* Which boxes can be punched through, and what happens where they cannot. */
+#include "test/sim/run.h"
+#include "test/sim/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RTT MS(40)
+
+enum expect {
+	HUB,
+	DIRECT,
+	EITHER,
+};
+
+/*
+ * A symmetric box sends each probe from a port that nobody has seen. Whoever filters by port never
+ * lets it in; whoever filters by address, or not at all, does, and answers to the port it sees.
+ */
+static bool filters_by_port(enum nat_kind kind)
+{
+	return kind == NAT_PORT_RESTRICTED || kind == NAT_LINUX || kind == NAT_SYMMETRIC ||
+		kind == NAT_TRAP;
+}
+
+static enum expect expected(enum nat_kind a, enum nat_kind b)
+{
+	if ((a == NAT_SYMMETRIC && filters_by_port(b)) ||
+		(b == NAT_SYMMETRIC && filters_by_port(a)))
+		return HUB;
+	if ((a == NAT_TRAP && filters_by_port(b)) || (b == NAT_TRAP && filters_by_port(a)))
+		return EITHER;
+	return DIRECT;
+}
+
+/* Direct after this time (TS_NEVER: not within 20 s). Fails when a packet is lost. */
+static uint64_t try_pair(struct sim *s, enum nat_kind a, enum nat_kind b)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", a);
+	struct node *bob = world_spoke(w, "bob", "10.0.0.12/24", b);
+	world_up(w);
+	struct flow *f = flow_ping(alice, bob, 4, MS(50), 0);
+	sim_run(s, S(20));
+	flow_finish(f);
+	if (flow_lost(f) != 0)
+		SIM_FAIL(s, "%s x %s: %u packets lost", nat_kind_name(a), nat_kind_name(b),
+			flow_lost(f));
+	/* Nobody probes a private address that cannot be near. */
+	CHECK_EQ(s, w->net.fates[NET_NO_ROUTE], 0);
+	world_down(w);
+	return flow_first_direct(f);
+}
+
+/* One row of the matrix. */
+static void row(struct sim *s, enum nat_kind a)
+{
+	char line[256];
+	int at = 0;
+	for (unsigned b = 0; b < NAT_KIND_COUNT; b++) {
+		uint64_t direct = try_pair(s, a, (enum nat_kind)b);
+		enum expect want = expected(a, (enum nat_kind)b);
+		if (direct == TS_NEVER)
+			at += snprintf(line + at, sizeof line - (size_t)at, "  %s: hub",
+				nat_kind_name((enum nat_kind)b));
+		else
+			at += snprintf(line + at, sizeof line - (size_t)at, "  %s: %.0f ms",
+				nat_kind_name((enum nat_kind)b), (double)direct / 1e6);
+		if (want != EITHER && (want == DIRECT) != (direct != TS_NEVER))
+			SIM_FAIL(s, "%s x %s: expected %s", nat_kind_name(a),
+				nat_kind_name((enum nat_kind)b), want == DIRECT ? "direct" : "hub");
+		if (want == DIRECT)
+			CHECK_RANGE(s, direct, 0, S(1));
+	}
+	sim_note(s, "%s", line);
+}
+
+static void row_none(struct sim *s)
+{
+	row(s, NAT_NONE);
+}
+
+static void row_full_cone(struct sim *s)
+{
+	row(s, NAT_FULL_CONE);
+}
+
+static void row_address_restricted(struct sim *s)
+{
+	row(s, NAT_ADDRESS_RESTRICTED);
+}
+
+static void row_port_restricted(struct sim *s)
+{
+	row(s, NAT_PORT_RESTRICTED);
+}
+
+static void row_linux(struct sim *s)
+{
+	row(s, NAT_LINUX);
+}
+
+static void row_symmetric(struct sim *s)
+{
+	row(s, NAT_SYMMETRIC);
+}
+
+/* Poisoned conntrack on this side: whatever comes of it, nothing is lost. */
+static void row_trap(struct sim *s)
+{
+	row(s, NAT_TRAP);
+}
+
+/* Two spokes on one LAN: their boxes' hairpin is not needed, the private addresses are near. */
+static void beside_each_other(struct sim *s, enum nat_kind kind)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", kind);
+	struct node *bob = world_spoke_beside(w, "bob", "10.0.0.12/24", alice);
+	world_up(w);
+	struct flow *f = flow_ping(alice, bob, 4, MS(10), 500);
+	sim_run(s, S(7));
+	CHECK_EQ(s, flow_lost(f), 0);
+	CHECK(s, node_direct(alice, bob));
+	struct peer_view v;
+	CHECK(s, node_peer(alice, "bob", &v));
+	CHECK(s, addr_equal(&v.endpoint.addr, &bob->host->iface.addrs[0]));
+	CHECK_EQ(s, flow_rtt(f, 499), 0); /* the LAN has no delay */
+	CHECK(s, flow_first_direct(f) < S(1));
+}
+
+static void same_lan_port_restricted(struct sim *s)
+{
+	beside_each_other(s, NAT_PORT_RESTRICTED);
+}
+
+static void same_lan_symmetric(struct sim *s)
+{
+	beside_each_other(s, NAT_SYMMETRIC);
+}
+
+static void same_lan_linux(struct sim *s)
+{
+	beside_each_other(s, NAT_LINUX);
+}
+
+/* Three behind one box, and one far away who talks to all of them. */
+static void many_behind_one_box(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *n[4];
+	n[0] = world_spoke(w, "a", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	n[1] = world_spoke_beside(w, "b", "10.0.0.12/24", n[0]);
+	n[2] = world_spoke_beside(w, "c", "10.0.0.13/24", n[0]);
+	n[3] = world_spoke(w, "d", "10.0.0.14/24", NAT_LINUX);
+	world_up(w);
+	CHECK_EQ(s, node_nhrp_count(hub, "binding"), 4);
+	struct flow *flows[6];
+	unsigned k = 0;
+	for (unsigned i = 0; i < 4; i++)
+		for (unsigned j = i + 1; j < 4; j++)
+			flows[k++] = flow_ping(n[i], n[j], 4, MS(50), 100);
+	sim_run(s, S(8));
+	for (unsigned i = 0; i < 6; i++) {
+		CHECK_EQ(s, flow_lost(flows[i]), 0);
+		CHECK(s, flow_first_direct(flows[i]) < S(1));
+	}
+}
+
+/* Boxes that forget after 30 s: keepalives hold the hub's path for good, the direct one while in use. */
+static void short_mapping_timeouts(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	struct nat_config box = nat_preset(NAT_PORT_RESTRICTED);
+	box.timeout_ns = S(30);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke_behind(w, "alice", "10.0.0.11/24", &box);
+	struct node *bob = world_spoke_behind(w, "bob", "10.0.0.12/24", &box);
+	world_up(w);
+	sim_run(s, S(600));
+	struct flow *f = flow_ping(hub, alice, 4, MS(50), 20);
+	sim_run(s, S(2));
+	CHECK_EQ(s, flow_lost(f), 0);
+	struct endpoint before = node_status(alice).public_endpoint;
+	f = flow_ping(alice, bob, 4, MS(50), 40);
+	sim_run(s, S(4));
+	CHECK_EQ(s, flow_lost(f), 0);
+	CHECK(s, node_direct(alice, bob));
+	sim_run(s, S(200)); /* idle, but not for 300 s */
+	f = flow_ping(bob, alice, 4, MS(50), 20);
+	sim_run(s, S(2));
+	CHECK_EQ(s, flow_lost(f), 0);
+	CHECK_EQ(s, flow_direct_since(f, 0), 20);
+	struct endpoint after = node_status(alice).public_endpoint;
+	CHECK(s, endpoint_equal(&before, &after));
+}
+
+static const struct sim_case cases[] = {
+	{"matrix-none", row_none},
+	{"matrix-full-cone", row_full_cone},
+	{"matrix-address-restricted", row_address_restricted},
+	{"matrix-port-restricted", row_port_restricted},
+	{"matrix-linux", row_linux},
+	{"matrix-symmetric", row_symmetric},
+	{"matrix-conntrack-trap", row_trap},
+	{"same-lan-port-restricted", same_lan_port_restricted},
+	{"same-lan-symmetric", same_lan_symmetric},
+	{"same-lan-linux", same_lan_linux},
+	{"many-behind-one-box", many_behind_one_box},
+	{"short-mapping-timeouts", short_mapping_timeouts},
+};
+
+SIM_MAIN(cases, 1)

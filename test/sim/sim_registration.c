@@ -1,0 +1,430 @@
+/* Spokes and hubs find each other: handshake, NHRP registration, refresh, refusal, restart. */
+#include "test/sim/run.h"
+#include "test/sim/world.h"
+
+#include <string.h>
+
+#define RTT MS(40)
+
+/* registration.in[type] of nhrp_counters */
+#define REGISTRATION_REQUEST 3
+#define REGISTRATION_REPLY   4
+
+static uint64_t requests_at(const struct node *hub)
+{
+	return node_nhrp_counters(hub).in[REGISTRATION_REQUEST];
+}
+
+/*
+ *   spoke                                 hub
+ *     INITIATION            ->                      t = 0
+ *                           <-   RESPONSE           half a round trip
+ *     Registration Request  ->                      1 RTT, the first sealed packet
+ *                           <-   Registration Reply, bundle
+ *   registered at 2 RTT
+ */
+static void comes_up_in_two_round_trips(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_start(w);
+	CHECK(s, node_ready(hub));
+	sim_run(s, 2 * RTT - MS(1));
+	CHECK(s, !node_ready(alice));
+	WAIT_FOR(s, MS(50), node_ready(alice));
+	sim_note(s, "registered after %.1f ms at an RTT of %.0f ms", (double)sim_elapsed(s) / 1e6,
+		(double)RTT / 1e6);
+
+	CHECK(s, node_up(alice, hub));
+	CHECK(s, node_up(hub, alice));
+	CHECK_EQ(s, requests_at(hub), 1);
+	CHECK_EQ(s, node_nhrp_counters(alice).in[REGISTRATION_REPLY], 1);
+	struct nhrp_view v;
+	CHECK(s, node_nhrp(hub, "binding", "10.0.0.11/32", &v));
+	CHECK(s, strcmp(v.peer, "alice") == 0);
+	CHECK(s, strcmp(v.state, "registered") == 0);
+	CHECK_RANGE(s, v.expires_ns, S(590), S(600));
+	CHECK(s, node_nhrp(alice, "registration", NULL, &v));
+	CHECK_EQ(s, v.code, 0);
+}
+
+static void both_families_are_registered(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24 fd00:77::1/64");
+	world_spoke(w, "alice", "10.0.0.11/24 fd00:77::11/64", NAT_PORT_RESTRICTED);
+	world_up(w);
+	struct nhrp_view v;
+	CHECK(s, node_nhrp(hub, "binding", "10.0.0.11/32", &v));
+	CHECK(s, node_nhrp(hub, "binding", "fd00:77::11/128", &v));
+	CHECK_EQ(s, requests_at(hub), 2); /* one a family */
+}
+
+/* The hub is known by name: the daemon is asked to resolve it, and again when that fails. */
+static void hub_by_name(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->named_hubs = true;
+	world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	alice->broken_dns = true;
+	world_start(w);
+	sim_run(s, S(5));
+	CHECK(s, !node_ready(alice));
+	alice->broken_dns = false;
+	WAIT_FOR(s, S(60), node_ready(alice));
+}
+
+/* The reply's NAT extension: the address and port that the hub sees. */
+static void spoke_learns_its_public_endpoint(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	struct node *bob = world_spoke(w, "bob", "10.0.0.12/24", NAT_NONE);
+	world_up(w);
+	struct endpoint seen = node_status(alice).public_endpoint;
+	struct ip_addr public = world_public_address(alice, 4);
+	CHECK(s, addr_equal(&seen.addr, &public));
+	CHECK_EQ(s, seen.port, alice->nat->mappings[0].outside.port);
+	CHECK(s, seen.port != 4754);
+	struct peer_view v;
+	CHECK(s, node_peer(hub, "alice", &v));
+	CHECK(s, endpoint_equal(&v.endpoint, &seen));
+	seen = node_status(bob).public_endpoint;
+	public = world_public_address(bob, 4);
+	CHECK(s, addr_equal(&seen.addr, &public));
+	CHECK_EQ(s, seen.port, 4754);
+}
+
+/* Holding time 600 s: a request at once and one every 200 s; the binding never runs out. */
+static void refresh_at_a_third(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_up(w);
+	for (unsigned third = 1; third <= 6; third++) {
+		uint64_t due = s->start + third * S(200);
+		sim_run_until(s, due - S(22));
+		CHECK_EQ(s, requests_at(hub), third);
+		sim_run_until(s, due + S(22));
+		CHECK_EQ(s, requests_at(hub), third + 1);
+		struct nhrp_view v;
+		CHECK(s, node_nhrp(hub, "binding", "10.0.0.11/32", &v));
+		CHECK_RANGE(s, v.expires_ns, S(550), S(600));
+	}
+}
+
+static void binding_of_a_dead_spoke_expires(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_up(w);
+	node_crash(alice);
+	sim_run(s, S(605));
+	struct nhrp_view v;
+	CHECK(s, !node_nhrp(hub, "binding", "10.0.0.11/32", &v));
+	CHECK(s, !node_up(hub, alice));
+}
+
+/* Purge and CLOSE: the hub forgets a spoke that stops in good order within a round trip. */
+static void graceful_stop_purges(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_lan(w, alice, "192.168.1.0/24");
+	world_up(w);
+	struct nhrp_view v;
+	CHECK(s, node_nhrp(hub, "binding", "192.168.1.0/24", &v));
+	CHECK(s, node_installed(hub, "192.168.1.0/24", "10.0.0.11"));
+	node_stop(alice);
+	sim_run(s, RTT);
+	CHECK(s, !node_nhrp(hub, "binding", "10.0.0.11/32", &v));
+	CHECK(s, !node_nhrp(hub, "binding", "192.168.1.0/24", &v));
+	CHECK(s, !node_up(hub, alice));
+	CHECK(s, !node_installed(hub, "192.168.1.0/24", NULL));
+}
+
+/*
+ * The hub dies and comes back with empty hands:
+ *   spoke: sealed data -> hub: RESET with the index's token -> spoke: INITIATION -> ... -> registered
+ */
+static void hub_restart_with_traffic(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_up(w);
+	struct flow *f = flow_ping(alice, hub, 4, MS(100), 0);
+	sim_run(s, S(30));
+	CHECK_EQ(s, flow_lost_between(f, 0, s->now - S(1)), 0);
+	node_crash(hub);
+	sim_run(s, MS(200));
+	world_start_node(w, hub);
+	uint64_t back = s->now;
+	CHECK_EQ(s, node_nhrp_count(hub, "binding"), 0);
+	WAIT_FOR(s, S(2), node_nhrp_count(hub, "binding") == 1);
+	sim_note(s, "registered again %.0f ms after the hub came back",
+		(double)(s->now - back) / 1e6);
+	sim_run(s, S(5));
+	CHECK_EQ(s, flow_lost_between(f, back + S(2), s->now - S(1)), 0);
+	flow_finish(f);
+}
+
+/* Nothing to send: a keepalive or PING finds out. */
+static void hub_restart_while_idle(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_up(w);
+	sim_run(s, S(33));
+	node_crash(hub);
+	world_start_node(w, hub);
+	uint64_t back = s->now;
+	WAIT_FOR(s, S(23), node_nhrp_count(hub, "binding") == 1);
+	sim_note(s, "registered again %.1f s after the hub came back",
+		(double)(s->now - back) / 1e9);
+	CHECK(s, node_up(alice, hub));
+}
+
+/* The hub is away for minutes: the spoke keeps trying and is back soon after it. */
+static void hub_away_for_long(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_up(w);
+	node_crash(hub);
+	sim_run(s, S(300));
+	CHECK(s, !node_ready(alice));
+	world_start_node(w, hub);
+	WAIT_FOR(s, S(75), node_ready(alice));
+	CHECK_EQ(s, node_nhrp_count(hub, "binding"), 1);
+}
+
+/* A restarted spoke has a new session; its binding is the same, since the key is. */
+static void spoke_restart(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_up(w);
+	sim_run(s, S(30));
+	CHECK(s, alice->saved_bundle_len > 0 || alice->config.bundle_len > 0);
+	node_crash(alice);
+	sim_run(s, MS(500));
+	world_start_node(w, alice);
+	WAIT_FOR(s, 2 * RTT + MS(50), node_ready(alice));
+	CHECK_EQ(s, node_nhrp_count(hub, "binding"), 1);
+	struct flow *f = flow_ping(hub, alice, 4, MS(20), 50);
+	sim_run(s, S(3));
+	CHECK_EQ(s, flow_lost(f), 0);
+}
+
+/* The bundle is pushed in-session, saved, and enough to start with the next time. */
+static void newer_bundle_is_pushed_and_kept(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_up(w);
+	CHECK_EQ(s, node_status(alice).bundle_number, 1);
+	w->bundle.number = 7;
+	world_sign_bundle(w);
+	CHECK_EQ(s, node_set_bundle(hub, w->bundle_bytes, w->bundle_len), 0);
+	sim_run(s, S(5));
+	CHECK_EQ(s, node_status(alice).bundle_number, 7);
+	CHECK(s, alice->saved_bundle_len == w->bundle_len);
+	CHECK(s, memcmp(alice->saved_bundle, w->bundle_bytes, w->bundle_len) == 0);
+	node_crash(alice);
+	node_start(alice, NULL, 0);
+	CHECK_EQ(s, node_status(alice).bundle_number, 7);
+	WAIT_FOR(s, S(1), node_ready(alice));
+}
+
+/* Registration Reply with CIE code 4 for the prefix, 0 for the address; nothing is installed. */
+static void prefix_outside_the_certificate(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_register(alice, "172.30.0.0/16");
+	world_up(w);
+	struct nhrp_view v;
+	CHECK(s, node_nhrp(hub, "binding", "10.0.0.11/32", &v));
+	CHECK(s, !node_nhrp(hub, "binding", "172.30.0.0/16", &v));
+	struct route_view r;
+	CHECK(s, !node_route_view(hub, "registered", "172.30.0.0/16", &r));
+	CHECK(s, !node_installed(hub, "172.30.0.0/16", NULL));
+	CHECK(s, node_nhrp(hub, "refused", "172.30.0.0/16", &v));
+	CHECK_EQ(s, v.code, 4);
+	CHECK(s, node_nhrp_counters(alice).naks_received >= 1);
+	CHECK(s, node_nhrp_counters(hub).naks_sent >= 1);
+	CHECK(s, node_ready(alice));
+}
+
+/* Derived prefixes: those of the certificate that are exactly a local or other route here. */
+static void prefixes_derived_from_routes(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_lan(w, alice, "192.168.1.0/24");
+	world_grant(alice, "192.168.7.0/24"); /* granted, but nothing of it is here */
+	world_up(w);
+	struct nhrp_view v;
+	CHECK(s, node_nhrp(hub, "binding", "192.168.1.0/24", &v));
+	CHECK(s, !node_nhrp(hub, "binding", "192.168.7.0/24", &v));
+	/* A route that comes later is registered at once: "and on any change". */
+	node_own(alice, "192.168.7.0/24");
+	node_route(alice, "192.168.7.0/24", NULL, ROUTE_TYPE_OTHER);
+	WAIT_FOR(s, S(2), node_nhrp(hub, "binding", "192.168.7.0/24", &v));
+	CHECK(s, node_installed(hub, "192.168.7.0/24", "10.0.0.11"));
+	struct flow *f = flow_start(hub, alice, INNER_ECHO, "10.0.0.1", "192.168.7.9", MS(50), 10);
+	sim_run(s, S(2));
+	CHECK_EQ(s, flow_lost(f), 0);
+	node_unroute(alice, "192.168.7.0/24");
+	WAIT_FOR(s, S(2), !node_nhrp(hub, "binding", "192.168.7.0/24", &v));
+}
+
+/* The hub's advertise list: routes by the hub on the spoke. */
+static void advertised_routes(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	prefix_parse("192.168.100.0/24", &hub->config.advertise[0]);
+	hub->config.n_advertise = 1;
+	node_own(hub, "192.168.100.0/24");
+	node_route(hub, "192.168.100.0/24", NULL, ROUTE_TYPE_OTHER);
+	prefix_parse("192.168.101.0/24", &alice->config.routes[0]);
+	alice->config.n_routes = 1;
+	world_up(w);
+	CHECK(s, node_installed(alice, "192.168.100.0/24", "10.0.0.1"));
+	CHECK(s, node_installed(alice, "192.168.101.0/24", "10.0.0.1"));
+	struct flow *f =
+		flow_start(alice, hub, INNER_ECHO, "10.0.0.11", "192.168.100.5", MS(50), 10);
+	sim_run(s, S(2));
+	CHECK_EQ(s, flow_lost(f), 0);
+}
+
+/*
+ * Two certificates name one address. The second key gets NAK 14 while the first lives (the hub PINGs
+ * it); once the first is dead the second takes over, whatever holding time was left.
+ */
+static void one_address_two_keys(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *first = world_spoke(w, "first", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	struct node *second = world_spoke(w, "second", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_sign(w);
+	world_start_node(w, hub);
+	world_start_node(w, first);
+	sim_run(s, S(5));
+	world_start_node(w, second);
+	sim_run(s, S(10));
+	struct nhrp_view v;
+	CHECK(s, node_nhrp(hub, "binding", "10.0.0.11/32", &v));
+	CHECK(s, strcmp(v.peer, "first") == 0);
+	CHECK(s, node_nhrp(second, "registration", NULL, &v));
+	CHECK_EQ(s, v.code, 14);
+	CHECK(s, !node_ready(second));
+	CHECK(s, node_ready(first));
+
+	node_crash(first);
+	uint64_t died = s->now;
+	WAIT_FOR(s, S(60),
+		node_nhrp(hub, "binding", "10.0.0.11/32", &v) && strcmp(v.peer, "second") == 0);
+	sim_note(s, "replaced %.1f s after the first died", (double)(s->now - died) / 1e9);
+	sim_run(s, S(1));
+	CHECK(s, node_ready(second));
+	struct flow *f = flow_ping(hub, second, 4, MS(50), 10);
+	sim_run(s, S(2));
+	CHECK_EQ(s, flow_lost(f), 0);
+}
+
+/* Two hubs: registered with both at once, ready with one. */
+static void two_hubs(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub1 = world_hub(w, "hub1", "10.0.0.1/24");
+	struct node *hub2 = world_hub(w, "hub2", "10.0.0.2/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	struct node *bob = world_spoke(w, "bob", "10.0.0.12/24", NAT_SYMMETRIC);
+	world_up(w);
+	struct nhrp_view v;
+	CHECK(s, node_nhrp(hub1, "binding", "10.0.0.11/32", &v));
+	CHECK(s, node_nhrp(hub2, "binding", "10.0.0.11/32", &v));
+	CHECK_EQ(s, node_status(alice).hubs_up, 2);
+	/* Hubs register with each other. */
+	CHECK(s, node_up(hub1, hub2));
+	CHECK(s, node_up(hub2, hub1));
+	struct flow *f = flow_ping(hub1, hub2, 4, MS(50), 10);
+	struct flow *g = flow_ping(alice, bob, 4, MS(50), 100);
+	sim_run(s, S(2));
+	CHECK_EQ(s, flow_lost(f), 0);
+	/* One hub dies: the other carries within 3 s. */
+	node_crash(hub1);
+	sim_run(s, S(4));
+	uint64_t then = s->now;
+	struct flow *h = flow_ping(alice, bob, 4, MS(50), 100);
+	sim_run(s, S(8));
+	CHECK_EQ(s, flow_lost_between(h, then, s->now), 0);
+	CHECK(s, node_ready(alice));
+	(void)g;
+}
+
+/* warren ping: the hub answers by name and by address; an unknown name is an error. */
+static void ping_verb(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_up(w);
+	static const char *const targets[] = {"hub", "10.0.0.1"};
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(s, engine_ping(alice->engine, targets[i], i, S(1), node_now(alice)), 0);
+		node_settle(alice);
+		sim_run(s, S(2));
+		CHECK_EQ(s, alice->pong.count, i + 1);
+		CHECK(s, alice->pong.answered);
+		CHECK_RANGE(s, alice->pong.rtt_ns, RTT, RTT + MS(2));
+	}
+	CHECK(s, engine_ping(alice->engine, "nobody", 9, S(1), node_now(alice)) < 0);
+	node_crash(hub);
+	CHECK_EQ(s, engine_ping(alice->engine, "hub", 3, S(1), node_now(alice)), 0);
+	node_settle(alice);
+	sim_run(s, S(2));
+	CHECK_EQ(s, alice->pong.count, 3);
+	CHECK(s, !alice->pong.answered);
+}
+
+static const struct sim_case cases[] = {
+	{"comes-up-in-two-round-trips", comes_up_in_two_round_trips},
+	{"both-families-are-registered", both_families_are_registered},
+	{"hub-by-name", hub_by_name},
+	{"spoke-learns-its-public-endpoint", spoke_learns_its_public_endpoint},
+	{"refresh-at-a-third", refresh_at_a_third},
+	{"binding-of-a-dead-spoke-expires", binding_of_a_dead_spoke_expires},
+	{"graceful-stop-purges", graceful_stop_purges},
+	{"hub-restart-with-traffic", hub_restart_with_traffic},
+	{"hub-restart-while-idle", hub_restart_while_idle},
+	{"hub-away-for-long", hub_away_for_long},
+	{"spoke-restart", spoke_restart},
+	{"newer-bundle-is-pushed-and-kept", newer_bundle_is_pushed_and_kept},
+	{"prefix-outside-the-certificate", prefix_outside_the_certificate},
+	{"prefixes-derived-from-routes", prefixes_derived_from_routes},
+	{"advertised-routes", advertised_routes},
+	{"one-address-two-keys", one_address_two_keys},
+	{"two-hubs", two_hubs},
+	{"ping-verb", ping_verb},
+};
+
+SIM_MAIN(cases, 1)
