@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/select.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -17,12 +18,20 @@ static int failed(struct pem_error *error, int err, const char *text)
 	return err;
 }
 
-/* Reads up to the end of the first line; the rest of a longer one makes it an error. */
-static int read_line(int fd, char out[PASSPHRASE_MAX])
+/*
+ * Reads up to the end of the first line, which must fit. Signals that are blocked but in waiting
+ * (NULL: the same as ever) end it.
+ */
+static int read_line(int fd, const sigset_t *waiting, char out[PASSPHRASE_MAX])
 {
 	size_t len = 0;
 	for (;;) {
 		char c;
+		fd_set set;
+		FD_ZERO(&set);
+		FD_SET(fd, &set);
+		if (waiting && pselect(fd + 1, &set, NULL, NULL, NULL, waiting) < 0)
+			return ERR_SYSTEM;
 		ssize_t n = read(fd, &c, 1);
 		if (n < 0)
 			return ERR_SYSTEM;
@@ -40,7 +49,10 @@ static int read_line(int fd, char out[PASSPHRASE_MAX])
 
 /* ---- The terminal ------------------------------------------------------------------------ */
 
-/* An interrupt must not leave the terminal without echo: it is noted, undone, and raised again. */
+/*
+ * An interrupt must not leave the terminal without echo: it is noted, echo is restored, and it is
+ * raised again. Blocked but while waiting, since one that came just before would be slept over.
+ */
 static const int caught_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
 #define CAUGHT (sizeof caught_signals / sizeof *caught_signals)
 static volatile sig_atomic_t caught;
@@ -54,10 +66,15 @@ static int ask(int tty, const char *prompt, char out[PASSPHRASE_MAX])
 {
 	struct sigaction action = {.sa_handler = note_signal}, saved[CAUGHT];
 	struct termios normal, silent;
+	sigset_t blocked, waiting;
 
 	if (tcgetattr(tty, &normal) != 0)
 		return ERR_SYSTEM;
 	caught = 0;
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < CAUGHT; i++)
+		sigaddset(&blocked, caught_signals[i]);
+	sigprocmask(SIG_BLOCK, &blocked, &waiting);
 	for (size_t i = 0; i < CAUGHT; i++)
 		sigaction(caught_signals[i], &action, &saved[i]);
 	silent = normal;
@@ -66,12 +83,13 @@ static int ask(int tty, const char *prompt, char out[PASSPHRASE_MAX])
 	if (rc == 0 && write(tty, prompt, strlen(prompt)) < 0)
 		rc = ERR_SYSTEM;
 	if (rc == 0)
-		rc = read_line(tty, out);
+		rc = read_line(tty, &waiting, out);
 	tcsetattr(tty, TCSAFLUSH, &normal);
 	if (write(tty, "\n", 1) < 0)
 		rc = rc ? rc : ERR_SYSTEM;
 	for (size_t i = 0; i < CAUGHT; i++)
 		sigaction(caught_signals[i], &saved[i], NULL);
+	sigprocmask(SIG_SETMASK, &waiting, NULL);
 	if (caught) {
 		raise(caught);
 		rc = ERR_SYSTEM; /* an interrupt that somebody ignores, or a stop and continue */
@@ -113,7 +131,7 @@ static int read_file(const char *file, char out[PASSPHRASE_MAX], struct pem_erro
 {
 	if (strcmp(file, "-") == 0) {
 		failed(error, 0, "cannot read a passphrase from the standard input");
-		return read_line(STDIN_FILENO, out);
+		return read_line(STDIN_FILENO, NULL, out);
 	}
 	int n = pem_read_text(file, true, out, PASSPHRASE_MAX, error);
 	if (n < 0)

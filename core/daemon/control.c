@@ -7,8 +7,27 @@
 
 /* Armed no further ahead than this: libuv's clock stops while the machine sleeps, ours does not. */
 #define TIMER_MAX_NS (5 * NS_PER_S)
+#define RETRY_NS     (100 * NS_PER_MS) /* a descriptor that failed is left alone for a while */
 
 static const uint8_t families[2] = {4, 6};
+
+static void on_udp(uv_poll_t *poll, int status, int events);
+static void on_netmon(uv_poll_t *poll, int status, int events);
+
+static void start_poll(uv_poll_t *poll, uv_poll_cb callback)
+{
+	uv_handle_t *handle = (uv_handle_t *)poll;
+	if (poll->loop && !uv_is_active(handle) && !uv_is_closing(handle))
+		uv_poll_start(poll, UV_READABLE, callback);
+}
+
+static void start_polls(struct node *n)
+{
+	n->polls_stopped = false;
+	for (unsigned i = 0; i < 2; i++)
+		start_poll(&n->udp_poll[i], on_udp);
+	start_poll(&n->netmon_poll, on_netmon);
+}
 
 /* ---- Timer ------------------------------------------------------------------------------------ */
 
@@ -17,6 +36,8 @@ static void on_timer(uv_timer_t *timer)
 	struct node *n = timer->data;
 	uint64_t now = os_now_ns();
 	n->timer_for = 0; /* it has fired: whatever comes, arm it again */
+	if (n->polls_stopped)
+		start_polls(n);
 	if (engine_deadline(n->engine) <= now)
 		engine_timer(n->engine, now);
 	control_settle(n);
@@ -26,11 +47,12 @@ static void arm_timer(struct node *n)
 {
 	uint64_t deadline = engine_deadline(n->engine);
 	if (deadline == n->timer_for && uv_is_active((uv_handle_t *)&n->timer))
-		return;
+		return; /* capped or not, it fires in time */
 	uint64_t now = os_now_ns();
 	uint64_t wait = deadline > now ? deadline - now : 0;
-	if (wait > TIMER_MAX_NS)
-		wait = TIMER_MAX_NS;
+	uint64_t most = n->polls_stopped ? RETRY_NS : TIMER_MAX_NS;
+	if (wait > most)
+		wait = most;
 	n->timer_for = deadline;
 	uv_update_time(&n->loop);
 	uv_timer_start(&n->timer, on_timer, (wait + NS_PER_MS - 1) / NS_PER_MS, 0);
@@ -46,9 +68,13 @@ void control_settle(struct node *n)
 
 /* ---- Datagrams -------------------------------------------------------------------------------- */
 
-static void receive_trouble(struct node *n, const char *what)
+/* libuv stops a poll that it calls failed; one whose reads fail we stop, lest the loop turn for nothing. */
+static void trouble(struct node *n, uv_poll_t *poll, const char *what)
 {
 	unsigned times;
+	uv_poll_stop(poll);
+	n->polls_stopped = true;
+	n->timer_for = 0;
 	if (log_limit_take(&n->receive_limit, os_now_ns(), &times))
 		env_log(&n->env, LOG_WARN, "%s: reading failed %u times", what, times);
 }
@@ -63,19 +89,19 @@ static void on_udp(uv_poll_t *poll, int status, int events)
 		engine_receive(n->engine, &n->batch.v[i], now);
 		actions_drain(n); /* before its data is overwritten */
 	}
-	control_settle(n);
 	if (got < 0 || status < 0)
-		receive_trouble(n, "the control socket");
-	if (status < 0) /* libuv has stopped it; reading has cleared the socket's error */
-		uv_poll_start(poll, UV_READABLE, on_udp);
+		trouble(n, poll, "the control socket");
+	control_settle(n);
 }
 
 static void on_netmon(uv_poll_t *poll, int status, int events)
 {
 	(void)events;
-	kernel_read(poll->data);
-	if (status < 0)
-		uv_poll_start(poll, UV_READABLE, on_netmon);
+	struct node *n = poll->data;
+	kernel_read(n);
+	if (status < 0) /* an overrun, mostly; it has just been made good */
+		trouble(n, poll, "routes");
+	control_settle(n);
 }
 
 /* ---- Data workers ----------------------------------------------------------------------------- */
@@ -139,13 +165,10 @@ static int open_signals(struct node *n)
 	return rc;
 }
 
-static int open_poll(struct node *n, uv_poll_t *poll, int fd, uv_poll_cb callback)
+static int open_poll(struct node *n, uv_poll_t *poll, int fd)
 {
 	poll->data = n;
-	if (fd < 0)
-		return 0;
-	int rc = uv_poll_init(&n->loop, poll, fd);
-	return rc == 0 ? uv_poll_start(poll, UV_READABLE, callback) : rc;
+	return fd < 0 ? 0 : uv_poll_init(&n->loop, poll, fd);
 }
 
 int control_open(struct node *n)
@@ -159,9 +182,11 @@ int control_open(struct node *n)
 	if (rc == 0)
 		rc = uv_async_init(&n->loop, &n->jobs_wake, on_jobs);
 	for (unsigned i = 0; i < 2 && rc == 0; i++)
-		rc = open_poll(n, &n->udp_poll[i], udp_fd(n->udp, 0, families[i]), on_udp);
+		rc = open_poll(n, &n->udp_poll[i], udp_fd(n->udp, 0, families[i]));
 	if (rc == 0)
-		rc = open_poll(n, &n->netmon_poll, netmon_fd(n->netmon), on_netmon);
+		rc = open_poll(n, &n->netmon_poll, netmon_fd(n->netmon));
+	if (rc == 0)
+		start_polls(n);
 	return rc;
 }
 

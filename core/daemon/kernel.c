@@ -71,5 +71,4 @@ void kernel_read(struct node *n)
 	n->in_netmon = true;
 	netmon_read(n->netmon);
 	n->in_netmon = false;
-	control_settle(n);
 }

@@ -176,6 +176,7 @@ static int open_listeners(struct node *n, int fds[2])
 	fds[0] = listen_unix(n->config.control.socket, n->config.control.group, &n->env);
 	if (fds[0] < 0)
 		return ERR_SYSTEM;
+	n->listening = true;
 	fds[1] = -1;
 	if (n->config.http.listen.addr.family)
 		fds[1] = listen_tcp(&n->config.http.listen, &n->env);
@@ -297,7 +298,7 @@ void node_stop(struct node *n, int exit_status)
 }
 
 /* Undoes whatever of start has been done, in the other order. */
-static void finish(struct node *n, bool listening)
+static void finish(struct node *n)
 {
 	if (n->jobs.wake) {
 		jobs_close(&n->jobs);
@@ -309,11 +310,12 @@ static void finish(struct node *n, bool listening)
 	control_close(n);
 	if (n->jobs.wake)
 		jobs_fini(&n->jobs);
-	if (listening)
+	if (n->listening)
 		listen_unix_remove(n->config.control.socket);
 	pkt_batch_fini(&n->batch);
 	free(n->orders);
-	netmon_close(n->netmon);
+	if (n->netmon)
+		netmon_close(n->netmon);
 	if (n->udp)
 		udp_close(n->udp);
 	if (n->tun)
@@ -343,7 +345,7 @@ int node_main(const char *config_path)
 	if (started)
 		run(n);
 	int status = started ? n->exit_status : 1;
-	finish(n, started);
+	finish(n);
 	/* A resolver that hangs in a thread would keep us: it holds nothing that is missed. */
 	if (n->lookups > 0)
 		_exit(status);

@@ -54,6 +54,7 @@ struct node {
 	uv_async_t jobs_wake;
 	uv_poll_t udp_poll[2];  /* socket 0: IPv4, IPv6 */
 	uv_poll_t netmon_poll;
+	bool polls_stopped;     /* one of these failed: the timer starts it again */
 	struct pkt_batch batch; /* datagrams of socket 0 */
 
 	bool in_netmon;         /* inside netmon_read: routes must wait */
@@ -65,6 +66,7 @@ struct node {
 	uint32_t ping_token;
 	unsigned lookups;       /* names being resolved */
 	struct log_limit send_limit, receive_limit, lane_limit, save_limit;
+	bool listening;         /* the Unix socket is there */
 	bool running, stopping;
 	int exit_status;
 };
@@ -87,6 +89,7 @@ void actions_flush_routes(struct node *n);
 
 /* kernel.c: opens the mirror of the kernel's routes, which feeds the engine. ERR_*. */
 int kernel_open(struct node *n);
+/* Reads what has changed; control_settle must follow. */
 void kernel_read(struct node *n);
 
 /* What of the config the engine wants to know; the rest of out is left. */

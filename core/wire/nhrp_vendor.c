@@ -1,6 +1,5 @@
-#include "core/base/err.h"
-#include "core/wire/nhrp.h"
 #include "core/wire/nhrp_private.h"
+#include "core/base/err.h"
 
 #include <string.h>
 
