@@ -28,7 +28,8 @@ void client_answer_fini(struct client_answer *answer)
 static const char *find_header(const char *head, const char *name)
 {
 	size_t len = strlen(name);
-	for (const char *line = strstr(head, "\r\n"); line && line[2]; line = strstr(line + 2, "\r\n"))
+	for (const char *line = strstr(head, "\r\n"); line && line[2];
+		line = strstr(line + 2, "\r\n"))
 		if (strncasecmp(line + 2, name, len) == 0 && line[2 + len] == ':')
 			return line + 2 + len + 1 + strspn(line + 2 + len + 1, " \t");
 	return NULL;
@@ -86,11 +87,13 @@ int client_parse(char *data, size_t len, struct client_answer *out)
 static int cannot_connect(const char *socket, int error)
 {
 	if (error == EACCES || error == EPERM)
-		cli_fail("no permission for %s: try as root, or as a member of the 'group' in [control]",
+		cli_fail("no permission for %s: try as root, or as a member of the 'group' in "
+			 "[control]",
 			socket);
 	else if (error == ECONNREFUSED || error == ENOENT)
 		cli_fail("nobody answers on %s: is the daemon running? 'warrend -c FILE' or "
-			 "'systemctl start warren' starts it, --socket names another socket", socket);
+			 "'systemctl start warren' starts it, --socket names another socket",
+			socket);
 	else
 		cli_fail("%s: %s", socket, strerror(error));
 	return ERR_SYSTEM;

@@ -40,8 +40,8 @@ static const struct args_option with_count[] = {
 	{"json", 0, false}, {"socket", 's', true}, {"count", 'c', true}, {NULL, 0, false}};
 
 /* CLI_OK, or CLI_USAGE after saying why. argument: what the positional one is, NULL = there is none. */
-static int parse_args(int argc, char **argv, const struct args_option *options, const char *argument,
-	struct online *out)
+static int parse_args(int argc, char **argv, const struct args_option *options,
+	const char *argument, struct online *out)
 {
 	struct args args = args_of(argc, argv, options);
 	*out = (struct online){.socket = SOCKET_DEFAULT, .count = PING_COUNT};
@@ -228,7 +228,8 @@ static int ping_once(const struct online *o, const char *target, bool *answered)
 int online_ping(int argc, char **argv)
 {
 	struct online o;
-	int status = parse_args(argc, argv, with_count, "NAME, a node's name or overlay address,", &o);
+	int status =
+		parse_args(argc, argv, with_count, "NAME, a node's name or overlay address,", &o);
 	if (status != CLI_OK)
 		return status;
 	char who[256], target[384];

@@ -37,8 +37,8 @@ static void print_underlay(const json_t *s)
 static void print_interface(const json_t *s)
 {
 	long long workers = number_of(s, "workers");
-	printf("%s, MTU %lld, %lld %s", text_of(s, "interface"), number_of(s, "mtu_bytes"),
-		workers, workers == 1 ? "worker" : "workers");
+	printf("%s, MTU %lld, %lld %s", text_of(s, "interface"), number_of(s, "mtu_bytes"), workers,
+		workers == 1 ? "worker" : "workers");
 	if (json_is_string(json_object_get(s, "relay")))
 		printf(", relay by the %s", text_of(s, "relay"));
 }
@@ -75,7 +75,8 @@ static void print_ciphers(const json_t *s)
 	fputs(text_of(s, "ciphers"), stdout);
 }
 
-static void print_flow(const json_t *counters, const char *word, const char *packets, const char *bytes)
+static void print_flow(
+	const json_t *counters, const char *word, const char *packets, const char *bytes)
 {
 	printf("%s %lld packets (", word, number_of(counters, packets));
 	print_cell(CELL_BYTES, counters, bytes);
@@ -98,7 +99,8 @@ static void print_datagrams(const json_t *s)
 
 static void print_relayed(const json_t *s)
 {
-	print_flow(json_object_get(s, "counters"), "between others", "hairpin_packets", "hairpin_bytes");
+	print_flow(json_object_get(s, "counters"), "between others", "hairpin_packets",
+		"hairpin_bytes");
 }
 
 /* Those that are not zero. */
@@ -110,7 +112,8 @@ static void print_counts(json_t *counts)
 	json_object_foreach(counts, name, value)
 	{
 		if (json_integer_value(value) != 0)
-			printf("%s%s %lld", n++ ? ", " : "", name, (long long)json_integer_value(value));
+			printf("%s%s %lld", n++ ? ", " : "", name,
+				(long long)json_integer_value(value));
 	}
 	if (n == 0)
 		fputs("none", stdout);

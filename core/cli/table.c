@@ -124,6 +124,6 @@ void table_print(FILE *f, const struct column *columns, unsigned n, const json_t
 		print_cell(f, columns[c].title, widths[c], c == n - 1);
 	for (size_t r = 0; r < json_array_size(rows); r++)
 		for (unsigned c = 0; c < n; c++)
-			print_cell(f, cell_of(&columns[c], json_array_get(rows, r), text), widths[c],
-				c == n - 1);
+			print_cell(f, cell_of(&columns[c], json_array_get(rows, r), text),
+				widths[c], c == n - 1);
 }

@@ -31,14 +31,15 @@ static void list_names(const char *section, char *out, size_t cap)
 		const struct option *o = &option_table[i];
 		if (section && strcmp(o->section, section) == 0)
 			names[n++] = o->key;
-		else if (!section && (i == 0 || strcmp(o->section, option_table[i - 1].section) != 0))
+		else if (!section &&
+			(i == 0 || strcmp(o->section, option_table[i - 1].section) != 0))
 			names[n++] = o->section;
 	}
 	size_t len = 0;
 	for (unsigned i = 0; i < n && len < cap; i++) {
 		const char *before = i == 0 ? "" : i == n - 1 ? " or " : ", ";
-		len += (size_t)snprintf(out + len, cap - len, section ? "%s%s" : "%s[%s]", before,
-			names[i]);
+		len += (size_t)snprintf(
+			out + len, cap - len, section ? "%s%s" : "%s[%s]", before, names[i]);
 	}
 }
 
@@ -116,7 +117,8 @@ static int on_option(void *ctx, const char *section, const char *key, const char
 	unsigned *seen = &l->seen[o - option_table];
 	if (*seen && !(o->flags & OPTION_LIST)) {
 		config_error(l->lines.errors,
-			"%s:%u: '%s' in [%s] is given twice, expected it once; the first is in line %u",
+			"%s:%u: '%s' in [%s] is given twice, expected it once; the first is in "
+			"line %u",
 			l->lines.path, l->lines.number, key, section, *seen);
 		return 1;
 	}
@@ -155,7 +157,8 @@ static void check_together(struct loader *l)
 	if (c->http.listen.addr.family && !addr_is_loopback(&c->http.listen.addr) &&
 		!c->http.token_file[0])
 		config_error(l->lines.errors,
-			"%s:%u: 'listen' in [http] is open to others, expected a 'token-file' with it",
+			"%s:%u: 'listen' in [http] is open to others, expected a 'token-file' with "
+			"it",
 			l->lines.path, l->seen[option_find("http", "listen") - option_table]);
 }
 
@@ -165,7 +168,10 @@ int config_parse(const char *text, size_t len, const char *path, struct config *
 	unsigned before = errors->n;
 	struct loader l = {
 		.config = out,
-		.lines = {.at = text, .end = text + len, .path = path, .section = on_section,
+		.lines = {.at = text,
+			.end = text + len,
+			.path = path,
+			.section = on_section,
 			.errors = errors},
 	};
 	l.lines.ctx = &l;
@@ -173,7 +179,8 @@ int config_parse(const char *text, size_t len, const char *path, struct config *
 	set_presets(&l);
 	int bad_line = ini_parse_stream(lines_read, &l.lines, on_option, &l);
 	if (bad_line > 0)
-		config_error(errors, "%s:%d: not an option, expected 'key = value'", path, bad_line);
+		config_error(
+			errors, "%s:%d: not an option, expected 'key = value'", path, bad_line);
 	check_required(&l);
 	check_together(&l);
 	return errors->n == before && bad_line == 0 ? 0 : ERR_MALFORMED;

@@ -15,9 +15,9 @@
  * inih does the splitting; lines.c feeds it, because as distributions build it, it knows no line
  * numbers, cuts long lines and joins indented ones.
  */
-#define CONFIG_PATH_MAX 256  /* a path or a name with its NUL */
+#define CONFIG_PATH_MAX 256 /* a path or a name with its NUL */
 #define CONFIG_NAME_MAX 32
-#define CONFIG_LIST_MAX 16   /* prefix =, advertise =, route =, table = lines, each */
+#define CONFIG_LIST_MAX 16 /* prefix =, advertise =, route =, table = lines, each */
 #define CONFIG_FILE_MAX 65536
 
 struct config_prefixes {
@@ -50,7 +50,7 @@ struct config {
 		struct ip_addr address; /* family 0 = all */
 		uint32_t port;          /* 0 = a random one */
 		uint32_t workers;       /* 0 = auto */
-		uint32_t ciphers;       /* bit mask as in engine_config, 0 = all that the machine has */
+		uint32_t ciphers; /* bit mask as in engine_config, 0 = all that the machine has */
 	} udp;
 	struct {
 		uint32_t holding_time_s;

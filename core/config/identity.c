@@ -45,8 +45,10 @@ static uint64_t read_bundle(const char *path, const uint8_t network[64], uint8_t
 	if (rc == 0)
 		number = b->number;
 	if (rc == ERR_AUTH)
-		config_error(errors, "%s: the signature does not verify, expected a bundle of "
-			"the network in the config", path);
+		config_error(errors,
+			"%s: the signature does not verify, expected a bundle of "
+			"the network in the config",
+			path);
 	else if (rc != 0)
 		config_error(errors, "%s: %s, expected a bundle", path, err_name(rc));
 	else if (number == 0)
@@ -78,8 +80,7 @@ int identity_read_bundle(const struct config *config, uint8_t **out, size_t *out
 	char path[CONFIG_PATH_MAX + 16];
 	saved_bundle_path(config, path);
 	if (access(path, F_OK) == 0)
-		saved_number = read_bundle(
-			path, config->node.network, saved, &saved_len, warnings);
+		saved_number = read_bundle(path, config->node.network, saved, &saved_len, warnings);
 	rc = 0;
 	if (given_number == 0 && saved_number == 0)
 		goto out;
@@ -142,7 +143,8 @@ static const char *why_not_trusted(int rc)
 		return "nobody of this network's bundle signed it, expected a certificate of the "
 		       "network in the config";
 	case ERR_FORBIDDEN:
-		return "it exceeds what its issuer may give, expected one within the issuer's limits";
+		return "it exceeds what its issuer may give, expected one within the issuer's "
+		       "limits";
 	case ERR_REVOKED:
 		return "it is revoked, expected a new one";
 	case ERR_AUTH:
@@ -167,11 +169,13 @@ static void check_validity(const struct config *config, struct identity *id, uin
 {
 	const char *path = config->node.certificate;
 	if (wall_s > id->cert.not_after)
-		config_error(warnings, "%s: the certificate has expired, expected a new one, or is "
-			"the clock wrong?", path);
-	else if (wall_s < id->cert.not_before)
-		config_error(warnings, "%s: the certificate is not valid yet, or the clock is wrong",
+		config_error(warnings,
+			"%s: the certificate has expired, expected a new one, or is "
+			"the clock wrong?",
 			path);
+	else if (wall_s < id->cert.not_before)
+		config_error(warnings,
+			"%s: the certificate is not valid yet, or the clock is wrong", path);
 	else if (id->cert.not_after - wall_s < EXPIRES_SOON_S)
 		config_error(warnings, "%s: the certificate expires in %u days", path,
 			(unsigned)((id->cert.not_after - wall_s) / 86400));
@@ -190,8 +194,8 @@ static void check_trust(const struct config *config, struct identity *id, uint64
 	trust_init(t, config->node.network, config->node.network + 32);
 	int rc = id->bundle ? trust_update_bundle(t, id->bundle, id->bundle_len) : 0;
 	if (rc == 0)
-		rc = trust_check_cert(t, id->certificate, id->certificate_len, id->public_key,
-			wall_s, &checked);
+		rc = trust_check_cert(
+			t, id->certificate, id->certificate_len, id->public_key, wall_s, &checked);
 	if (rc == ERR_EXPIRED) {
 		/* A wrong clock must not keep a node down: look again at a time when it is valid. */
 		id->expired = true;
@@ -203,7 +207,8 @@ static void check_trust(const struct config *config, struct identity *id, uint64
 	else
 		id->cert = checked;
 	if (id->bundle && trust_bundle_expired(t, wall_s))
-		config_error(warnings, "the bundle has expired, expected a new one, or is the clock "
+		config_error(warnings,
+			"the bundle has expired, expected a new one, or is the clock "
 			"wrong?");
 	check_validity(config, id, wall_s, warnings);
 	trust_fini(t);
@@ -215,8 +220,10 @@ static void check_mtu(
 {
 	for (unsigned i = 0; i < id->cert.n_addresses; i++)
 		if (id->cert.addresses[i].addr.family == 6 && config->tun.mtu < MTU_MIN_IPV6) {
-			config_error(errors, "'mtu = %u' in [tun], expected at least %d since the "
-				"certificate has an IPv6 address", config->tun.mtu, MTU_MIN_IPV6);
+			config_error(errors,
+				"'mtu = %u' in [tun], expected at least %d since the "
+				"certificate has an IPv6 address",
+				config->tun.mtu, MTU_MIN_IPV6);
 			return;
 		}
 }
@@ -228,16 +235,19 @@ static void check_prefixes(
 	char text[PREFIX_TEXT_MAX];
 	for (unsigned i = 0; i < config->nhrp.prefixes.n; i++)
 		if (!cert_covers_prefix(&id->cert, &config->nhrp.prefixes.v[i]))
-			config_error(errors, "'prefix = %s' in [nhrp], expected one that the certificate "
-				"covers", prefix_format(&config->nhrp.prefixes.v[i], text));
+			config_error(errors,
+				"'prefix = %s' in [nhrp], expected one that the certificate "
+				"covers",
+				prefix_format(&config->nhrp.prefixes.v[i], text));
 }
 
-static void check_role(const struct config *config, const struct identity *id,
-	struct config_errors *warnings)
+static void check_role(
+	const struct config *config, const struct identity *id, struct config_errors *warnings)
 {
 	bool hub = id->cert.role & CERT_HUB;
 	if (!hub && config->nhrp.advertise.n > 0)
-		config_error(warnings, "'advertise' in [nhrp] has no effect: the node is not a hub");
+		config_error(
+			warnings, "'advertise' in [nhrp] has no effect: the node is not a hub");
 	if (hub && config->nhrp.routes.n > 0)
 		config_error(warnings, "'route' in [nhrp] has no effect: the node is a hub");
 }
@@ -265,7 +275,8 @@ static void read_psk(const struct config *config, struct identity *id, struct co
 	if (!*path)
 		return;
 	if (read_word(path, text, sizeof text, errors) && prim_key_parse(id->psk, text) != 0)
-		config_error(errors, "%s: not a key, expected 32 bytes as 44 base64 characters", path);
+		config_error(
+			errors, "%s: not a key, expected 32 bytes as 44 base64 characters", path);
 	prim_wipe(text, sizeof text);
 }
 
@@ -281,8 +292,10 @@ static void read_token(
 		while (text[good] > ' ' && text[good] <= '~')
 			good++;
 		if (good != len || len < IDENTITY_TOKEN_MIN || len > IDENTITY_TOKEN_MAX)
-			config_error(errors, "%s: not a token, expected one line of %d to %d printable "
-				"characters", path, IDENTITY_TOKEN_MIN, IDENTITY_TOKEN_MAX);
+			config_error(errors,
+				"%s: not a token, expected one line of %d to %d printable "
+				"characters",
+				path, IDENTITY_TOKEN_MIN, IDENTITY_TOKEN_MAX);
 		else
 			memcpy(id->token, text, len + 1);
 	}
@@ -300,7 +313,8 @@ int identity_load(const struct config *config, uint64_t wall_s, struct identity 
 	read_certificate(config, out, errors);
 	int rc = identity_read_bundle(config, &out->bundle, &out->bundle_len, errors, warnings);
 	if (rc == 0 && !out->bundle)
-		config_error(errors, "'bundle' in [node] is missing, expected the path of the network's "
+		config_error(errors,
+			"'bundle' in [node] is missing, expected the path of the network's "
 			"bundle, which names the hubs");
 	read_psk(config, out, errors);
 	read_token(config, out, errors);

@@ -43,8 +43,7 @@ static bool read_section(struct lines *l, struct line line)
 	char name[LINES_LENGTH_MAX + 1];
 	const char *close = memchr(line.text, ']', line.len);
 	size_t len = close ? (size_t)(close - line.text) - 1 : 0;
-	struct line rest = {close ? close + 1 : line.text,
-		close ? line.len - len - 2 : line.len};
+	struct line rest = {close ? close + 1 : line.text, close ? line.len - len - 2 : line.len};
 	while (rest.len > 0 && is_blank(*rest.text))
 		rest = (struct line){rest.text + 1, rest.len - 1};
 	l->in_section = false;

@@ -8,8 +8,7 @@
 
 /* ---- Parsers --------------------------------------------------------------------------------- */
 
-static bool parse_number(
-	const struct option *o, const char *value, const char *path, void *field)
+static bool parse_number(const struct option *o, const char *value, const char *path, void *field)
 {
 	(void)path;
 	if (*value < '0' || *value > '9')
@@ -31,8 +30,7 @@ static bool parse_table(const struct option *o, const char *value, const char *p
 	return parse_number(&number, value, path, field);
 }
 
-static bool parse_yes_no(
-	const struct option *o, const char *value, const char *path, void *field)
+static bool parse_yes_no(const struct option *o, const char *value, const char *path, void *field)
 {
 	(void)o, (void)path;
 	bool yes = strcmp(value, "yes") == 0;
@@ -64,8 +62,7 @@ static bool parse_word(const struct option *o, const char *value, const char *pa
 }
 
 /* Words with blanks or commas between them: a bit each. */
-static bool parse_word_set(
-	const struct option *o, const char *value, const char *path, void *field)
+static bool parse_word_set(const struct option *o, const char *value, const char *path, void *field)
 {
 	(void)path;
 	static const char between[] = " \t,";
@@ -100,21 +97,20 @@ static bool parse_name(const struct option *o, const char *value, const char *pa
 	size_t len = strlen(value);
 	if (len == 0 || len >= o->size || *value == '-' || *value == '.')
 		return false;
-	if (strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") != len)
+	if (strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
+		len)
 		return false;
 	memcpy(field, value, len + 1);
 	return true;
 }
 
-static bool parse_network(
-	const struct option *o, const char *value, const char *path, void *field)
+static bool parse_network(const struct option *o, const char *value, const char *path, void *field)
 {
 	(void)o, (void)path;
 	return trust_parse_network(value, field, (uint8_t *)field + 32) == 0;
 }
 
-static bool parse_address(
-	const struct option *o, const char *value, const char *path, void *field)
+static bool parse_address(const struct option *o, const char *value, const char *path, void *field)
 {
 	(void)o, (void)path;
 	struct ip_addr *a = field;
@@ -151,14 +147,13 @@ static const char *const relay_words[] = {"daemon", "kernel", NULL};
 static const char *const level_words[] = {
 	"error", "warning", "info", "debug", NULL}; /* in the order of enum log_level */
 
-#define AT(field)       offsetof(struct config, field), sizeof(((struct config *)0)->field)
-#define AT_LIST(field)  offsetof(struct config, field), sizeof(((struct config *)0)->field.v[0])
-#define YES_NO          .parse = parse_yes_no, .expected = "yes or no"
-#define PATH(what)      .parse = parse_path, .expected = what
-#define NUMBER(lo, hi)  .parse = parse_number, .min = lo, .max = hi
-#define WORDS(of)       .parse = parse_word, .words = of
-#define PREFIXES(what)                                                                             \
-	.parse = parse_prefix, .max = CONFIG_LIST_MAX, .expected = what
+#define AT(field)          offsetof(struct config, field), sizeof(((struct config *)0)->field)
+#define AT_LIST(field)     offsetof(struct config, field), sizeof(((struct config *)0)->field.v[0])
+#define YES_NO             .parse = parse_yes_no, .expected = "yes or no"
+#define PATH(what)         .parse = parse_path, .expected = what
+#define NUMBER(lo, hi)     .parse = parse_number, .min = lo, .max = hi
+#define WORDS(of)          .parse = parse_word, .words = of
+#define PREFIXES(what)     .parse = parse_prefix, .max = CONFIG_LIST_MAX, .expected = what
 #define PLACE(s, k, place) .section = s, .key = k, PLACE_(place)
 #define PLACE_(...)        PLACE__(__VA_ARGS__)
 #define PLACE__(o, n)      .offset = o, .size = n
@@ -274,5 +269,6 @@ const char *option_set(
 	return NULL;
 }
 
-_Static_assert(offsetof(struct config_prefixes, v) == sizeof(uint32_t), "a list is a count, then v");
+_Static_assert(
+	offsetof(struct config_prefixes, v) == sizeof(uint32_t), "a list is a count, then v");
 _Static_assert(offsetof(struct config_numbers, v) == sizeof(uint32_t), "a list is a count, then v");

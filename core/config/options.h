@@ -14,14 +14,14 @@ struct option {
 	const char *section, *key;
 	/* Parses value into a zeroed field; false: not as expected. */
 	bool (*parse)(const struct option *o, const char *value, const char *path, void *field);
-	size_t offset;          /* of the field in struct config */
-	size_t size;            /* of the field, or of a list's element */
-	uint32_t min, max;      /* numbers; lists: max elements; texts: unused */
+	size_t offset;            /* of the field in struct config */
+	size_t size;              /* of the field, or of a list's element */
+	uint32_t min, max;        /* numbers; lists: max elements; texts: unused */
 	const char *const *words; /* words allowed, NULL-terminated; the value is the index */
-	const char *nothing;    /* a word for "zero": auto, no */
-	const char *preset;     /* the value when it is not given; NULL = zero */
-	const char *expected;   /* "a number from 1 to 9" */
-	unsigned flags;         /* of enum option_flag */
+	const char *nothing;      /* a word for "zero": auto, no */
+	const char *preset;       /* the value when it is not given; NULL = zero */
+	const char *expected;     /* "a number from 1 to 9" */
+	unsigned flags;           /* of enum option_flag */
 };
 
 extern const struct option option_table[];

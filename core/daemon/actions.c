@@ -98,7 +98,8 @@ static void order_route(struct node *n, const struct action *a)
 		n->cap_orders = cap;
 	}
 	n->orders[n->n_orders++] = (struct route_order){.prefix = a->route.prefix,
-		.gateway = a->route.gateway, .add = a->type == ACTION_ROUTE_ADD};
+		.gateway = a->route.gateway,
+		.add = a->type == ACTION_ROUTE_ADD};
 }
 
 void actions_flush_routes(struct node *n)
@@ -112,7 +113,8 @@ void actions_flush_routes(struct node *n)
 		if (o->add)
 			route_add(n->netmon, &o->prefix, &o->gateway, ifindex, ROUTE_METRIC_WARREN);
 		else
-			route_delete(n->netmon, &o->prefix, &o->gateway, ifindex, ROUTE_METRIC_WARREN);
+			route_delete(
+				n->netmon, &o->prefix, &o->gateway, ifindex, ROUTE_METRIC_WARREN);
 	}
 	n->n_orders = 0;
 }
@@ -122,8 +124,8 @@ void actions_flush_routes(struct node *n)
 static void send_datagram(struct node *n, const struct action *a)
 {
 	unsigned times;
-	int rc = udp_send_one(n->udp, &a->send.to, &a->send.from, a->send.ttl, a->send.data,
-		a->send.len);
+	int rc = udp_send_one(
+		n->udp, &a->send.to, &a->send.from, a->send.ttl, a->send.data, a->send.len);
 	if (rc != 0 && log_limit_take(&n->send_limit, os_now_ns(), &times))
 		env_log(&n->env, LOG_WARN, "%u datagrams could not be sent", times);
 }

@@ -9,12 +9,12 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define CONNECTIONS      8
-#define MEMORY_BYTES     16384 /* of a connection: request head and arguments */
-#define TIMEOUT_S        5     /* without progress */
-#define STACK_BYTES      (256 * 1024)
-#define BLOCK_BYTES      8192 /* of a list, sent at once */
-#define JOB_TIMEOUT_NS   (3 * NS_PER_S)
+#define CONNECTIONS    8
+#define MEMORY_BYTES   16384 /* of a connection: request head and arguments */
+#define TIMEOUT_S      5     /* without progress */
+#define STACK_BYTES    (256 * 1024)
+#define BLOCK_BYTES    8192 /* of a list, sent at once */
+#define JOB_TIMEOUT_NS (3 * NS_PER_S)
 
 struct http {
 	struct MHD_Daemon *daemon;
@@ -29,8 +29,9 @@ static const struct {
 	const char *name, *value;
 } headers[] = {
 	{"Content-Type", "application/json"},
-	{"Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; "
-				    "connect-src 'self'; img-src 'self'"},
+	{"Content-Security-Policy",
+		"default-src 'none'; script-src 'self'; style-src 'self'; "
+		"connect-src 'self'; img-src 'self'"},
 	{"X-Content-Type-Options", "nosniff"},
 	{"Cache-Control", "no-store"},
 };
@@ -66,7 +67,8 @@ static enum MHD_Result respond_error(
 static enum MHD_Result respond_unanswered(struct MHD_Connection *connection, int rc)
 {
 	return respond_error(connection, 503,
-		rc == ERR_EXPIRED ? "the daemon is stopping" : "the daemon is too busy to answer", NULL);
+		rc == ERR_EXPIRED ? "the daemon is stopping" : "the daemon is too busy to answer",
+		NULL);
 }
 
 /* ---- Lists: fetched page by page -------------------------------------------------------------- */
@@ -147,8 +149,8 @@ static enum MHD_Result answer_one(
 		status_text_fini(&job.text);
 		return respond_unanswered(connection, rc);
 	}
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-		job.text.len, job.text.text, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(job.text.len, job.text.text, MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		status_text_fini(&job.text);
 	return respond(connection, job.status, response);
@@ -227,14 +229,15 @@ static enum MHD_Result handle(
 	if (v.status != 200)
 		return respond_error(connection, v.status, v.error, v.allow);
 
-	struct job job = {.id = v.id, .endpoints = v.endpoints,
-		.query = {.timeout_ms = REQUEST_TIMEOUT_MS}};
+	struct job job = {
+		.id = v.id, .endpoints = v.endpoints, .query = {.timeout_ms = REQUEST_TIMEOUT_MS}};
 	struct arguments arguments = {.job = &job};
-	MHD_get_connection_values_n(
-		connection, MHD_GET_ARGUMENT_KIND, take_argument, &arguments);
+	MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, take_argument, &arguments);
 	if (arguments.bad)
-		return respond_error(connection, 400, "the query has an argument that is unknown, "
-			"repeated or out of range", NULL);
+		return respond_error(connection, 400,
+			"the query has an argument that is unknown, "
+			"repeated or out of range",
+			NULL);
 	const char *missing = request_incomplete(&job.query, job.id);
 	if (missing)
 		return respond_error(connection, 400, missing, NULL);
@@ -286,14 +289,11 @@ int http_start(struct http **out, int fd, const struct request_policy *policy, s
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
 		MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
 	http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, http,
-		MHD_OPTION_EXTERNAL_LOGGER, on_log, http,
-		MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
+		MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_BYTES,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S,
-		MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_THREAD_STACK_SIZE,
+		(size_t)STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (!http->daemon) {
 		env_log(env, LOG_ERROR, "cannot start the HTTP server");
 		close(fd);

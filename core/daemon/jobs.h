@@ -24,14 +24,14 @@ struct job {
 	/* the question */
 	enum request_id id;
 	struct request_query query;
-	bool endpoints;           /* underlay addresses may be shown */
-	struct status_walk walk;  /* lists: where to go on; moved on */
+	bool endpoints;          /* underlay addresses may be shown */
+	struct status_walk walk; /* lists: where to go on; moved on */
 	/* the answer */
-	int status;               /* HTTP */
-	struct status_text text;  /* JSON; the asker's to free */
+	int status;              /* HTTP */
+	struct status_text text; /* JSON; the asker's to free */
 	/* jobs.c's */
 	enum job_state state;
-	uint32_t token;           /* parked: what it waits for */
+	uint32_t token; /* parked: what it waits for */
 	struct job *next;
 };
 

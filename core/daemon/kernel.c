@@ -57,11 +57,14 @@ static void on_synced(void *ctx)
 
 int kernel_open(struct node *n)
 {
-	struct netmon_events events = {.ctx = n, .reset = on_reset, .route = on_route,
-		.address = on_address, .synced = on_synced};
+	struct netmon_events events = {.ctx = n,
+		.reset = on_reset,
+		.route = on_route,
+		.address = on_address,
+		.synced = on_synced};
 	n->in_netmon = true;
-	int rc = netmon_open(&n->netmon, n->config.tun.tables.v, n->config.tun.tables.n, &events,
-		&n->env);
+	int rc = netmon_open(
+		&n->netmon, n->config.tun.tables.v, n->config.tun.tables.n, &events, &n->env);
 	n->in_netmon = false;
 	return rc;
 }

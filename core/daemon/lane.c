@@ -110,8 +110,7 @@ static int open_handles(struct lane *lane)
 		rc = uv_timer_init(&lane->loop, &lane->retry);
 	lane->retry.data = lane;
 	if (rc == 0)
-		rc = uv_poll_init(
-			&lane->loop, &lane->tun_poll, tun_fd(lane->tun, lane->number));
+		rc = uv_poll_init(&lane->loop, &lane->tun_poll, tun_fd(lane->tun, lane->number));
 	lane->tun_poll.data = lane;
 	for (unsigned i = 0; i < 2 && rc == 0; i++) {
 		int fd = udp_fd(lane->udp, lane->number + 1, families[i]);

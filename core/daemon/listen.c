@@ -80,7 +80,8 @@ static int set_group(const char *path, const char *group, const struct env *env)
 		env_log(env, LOG_ERROR, "there is no group '%s'", group);
 		return ERR_SYSTEM;
 	}
-	return chown(path, (uid_t)-1, g->gr_gid) < 0 ? failed(env, "give to the group", path, -1) : 0;
+	return chown(path, (uid_t)-1, g->gr_gid) < 0 ? failed(env, "give to the group", path, -1)
+						     : 0;
 }
 
 int listen_unix(const char *path, const char *group, const struct env *env)

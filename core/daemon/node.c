@@ -35,8 +35,8 @@ static uint64_t env_wall_s(void *ctx)
 static void make_env(struct node *n)
 {
 	log_init(&n->log);
-	n->env = (struct env){.ctx = &n->log, .random = env_random_bytes, .wall_s = env_wall_s,
-		.log = log_write};
+	n->env = (struct env){
+		.ctx = &n->log, .random = env_random_bytes, .wall_s = env_wall_s, .log = log_write};
 }
 
 static unsigned workers_wanted(const struct config *config)
@@ -51,7 +51,8 @@ static unsigned workers_wanted(const struct config *config)
 
 void node_engine_config(const struct config *config, struct engine_config *out)
 {
-	_Static_assert(CONFIG_LIST_MAX == ENGINE_MAX_PREFIXES, "every line of the config has a place");
+	_Static_assert(
+		CONFIG_LIST_MAX == ENGINE_MAX_PREFIXES, "every line of the config has a place");
 	out->ciphers = (uint8_t)config->udp.ciphers;
 	out->max_peers = config->limits.peers;
 	out->max_routes = config->limits.routes;
@@ -99,8 +100,10 @@ static void hand_over(struct node *n, const char *path, const struct passwd *pw)
 	if (stat(path, &st) < 0 || st.st_uid == pw->pw_uid)
 		return;
 	if (st.st_uid != 0 || chown(path, pw->pw_uid, pw->pw_gid) < 0)
-		env_log(&n->env, LOG_WARN, "%s does not belong to '%s'; the newest bundle will not be "
-			"saved", path, pw->pw_name);
+		env_log(&n->env, LOG_WARN,
+			"%s does not belong to '%s'; the newest bundle will not be "
+			"saved",
+			path, pw->pw_name);
 }
 
 /* The state directory belongs to the user that the daemon will be. */
@@ -127,15 +130,17 @@ static int open_tun(struct node *n, const struct identity *id)
 	for (unsigned i = 0; i < id->cert.n_addresses; i++)
 		config.addresses[config.n_addresses++] = id->cert.addresses[i];
 	if (config.mtu >= 1280) /* what IPv6 wants at least */
-		config.addresses[config.n_addresses++] = (struct prefix){
-			.addr = linklocal_of(id->cert.addresses, id->cert.n_addresses, id->public_key),
-			.len = LINK_LOCAL_LEN};
+		config.addresses[config.n_addresses++] =
+			(struct prefix){.addr = linklocal_of(id->cert.addresses,
+						id->cert.n_addresses, id->public_key),
+				.len = LINK_LOCAL_LEN};
 	int rc = tun_open(&n->tun, &config, &n->env);
 	if (rc != 0)
 		return rc;
 	unsigned queues = tun_caps(n->tun).queues;
 	if (queues < n->n_lanes) {
-		env_log(&n->env, LOG_WARN, "the system gives %u queues: %u workers", queues, queues);
+		env_log(&n->env, LOG_WARN, "the system gives %u queues: %u workers", queues,
+			queues);
 		n->n_lanes = queues;
 	}
 	return 0;
@@ -144,7 +149,8 @@ static int open_tun(struct node *n, const struct identity *id)
 static int open_udp(struct node *n)
 {
 	struct udp_config config = {.address = n->config.udp.address,
-		.port = (uint16_t)n->config.udp.port, .workers = n->n_lanes};
+		.port = (uint16_t)n->config.udp.port,
+		.workers = n->n_lanes};
 	return udp_open(&n->udp, &config, &n->env);
 }
 
@@ -186,10 +192,9 @@ static int open_listeners(struct node *n, int fds[2])
 static int start_http(struct node *n, const int fds[2])
 {
 	for (unsigned i = 0; i < 2; i++) {
-		struct request_policy policy = {.unix_socket = i == 0,
-			.listen = n->config.http.listen, .token = n->token};
-		if (fds[i] >= 0 &&
-			http_start(&n->http[i], fds[i], &policy, &n->jobs, &n->env) != 0)
+		struct request_policy policy = {
+			.unix_socket = i == 0, .listen = n->config.http.listen, .token = n->token};
+		if (fds[i] >= 0 && http_start(&n->http[i], fds[i], &policy, &n->jobs, &n->env) != 0)
 			return ERR_SYSTEM;
 	}
 	return 0;
@@ -199,8 +204,11 @@ static int start_lanes(struct node *n)
 {
 	for (unsigned i = 0; i < n->n_lanes; i++) {
 		struct lane *lane = &n->lanes[i];
-		*lane = (struct lane){.worker = engine_worker(n->engine, i), .number = i,
-			.tun = n->tun, .udp = n->udp, .bell = &n->bell};
+		*lane = (struct lane){.worker = engine_worker(n->engine, i),
+			.number = i,
+			.tun = n->tun,
+			.udp = n->udp,
+			.bell = &n->bell};
 		if (lane_start(lane, &n->env) != 0)
 			return ERR_SYSTEM;
 		n->lanes_running++;
@@ -230,8 +238,7 @@ static int open_system(struct node *n, const struct identity *id, int fds[2])
 	if (rc == 0)
 		rc = open_listeners(n, fds);
 	if (rc == 0)
-		rc = os_drop_privileges(
-			*n->config.node.user ? n->config.node.user : NULL, &n->env);
+		rc = os_drop_privileges(*n->config.node.user ? n->config.node.user : NULL, &n->env);
 	return rc;
 }
 
@@ -272,7 +279,8 @@ static void announce(struct node *n)
 	struct node_view view = {0};
 	engine_view_node(n->engine, &view);
 	os_describe(n->os_text, sizeof n->os_text);
-	env_log(&n->env, LOG_INFO, "warrend " WARREN_VERSION ": %s %s on %s, UDP port %u, %u %s, %s",
+	env_log(&n->env, LOG_INFO,
+		"warrend " WARREN_VERSION ": %s %s on %s, UDP port %u, %u %s, %s",
 		view.hub ? "hub" : "spoke", view.name, tun_name(n->tun), udp_port(n->udp),
 		n->n_lanes, n->n_lanes == 1 ? "worker" : "workers", os_privileges());
 }

@@ -49,24 +49,24 @@ struct node {
 	uv_loop_t loop;
 	uv_signal_t signals[3];
 	uv_timer_t timer;
-	uint64_t timer_for;     /* the engine deadline it is armed for */
-	uv_async_t bell;        /* rung by data workers */
+	uint64_t timer_for; /* the engine deadline it is armed for */
+	uv_async_t bell;    /* rung by data workers */
 	uv_async_t jobs_wake;
-	uv_poll_t udp_poll[2];  /* socket 0: IPv4, IPv6 */
+	uv_poll_t udp_poll[2]; /* socket 0: IPv4, IPv6 */
 	uv_poll_t netmon_poll;
 	bool polls_stopped;     /* one of these failed: the timer starts it again */
 	struct pkt_batch batch; /* datagrams of socket 0 */
 
-	bool in_netmon;         /* inside netmon_read: routes must wait */
+	bool in_netmon; /* inside netmon_read: routes must wait */
 	struct route_order *orders;
 	unsigned n_orders, cap_orders;
 
 	struct jobs jobs;
-	struct http *http[2];   /* Unix socket, TCP; NULL = none */
+	struct http *http[2]; /* Unix socket, TCP; NULL = none */
 	uint32_t ping_token;
-	unsigned lookups;       /* names being resolved */
+	unsigned lookups; /* names being resolved */
 	struct log_limit send_limit, receive_limit, lane_limit, save_limit;
-	bool listening;         /* the Unix socket is there */
+	bool listening; /* the Unix socket is there */
 	bool running, stopping;
 	int exit_status;
 };

@@ -11,8 +11,8 @@ static void note_changed_files(struct node *n, const struct config *fresh, struc
 {
 	uint8_t certificate[CERT_MAX];
 	struct pem_error error;
-	int len = pem_read(fresh->node.certificate, PEM_CERTIFICATE, certificate,
-		sizeof certificate, &error);
+	int len = pem_read(
+		fresh->node.certificate, PEM_CERTIFICATE, certificate, sizeof certificate, &error);
 	if (len < 0)
 		config_error(&out->warnings, "%s", error.text);
 	else if ((size_t)len != n->certificate_len ||

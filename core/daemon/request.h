@@ -45,9 +45,9 @@ struct request {
 	bool repeated; /* one of these headers came more than once */
 };
 
-#define REQUEST_WHO_MAX          64
-#define REQUEST_TIMEOUT_MS       2000 /* of a ping that does not say */
-#define REQUEST_TIMEOUT_MS_MAX   10000
+#define REQUEST_WHO_MAX        64
+#define REQUEST_TIMEOUT_MS     2000 /* of a ping that does not say */
+#define REQUEST_TIMEOUT_MS_MAX 10000
 
 /* Arguments of the query. */
 struct request_query {
@@ -55,7 +55,7 @@ struct request_query {
 	uint32_t after; /* 0 = from the start */
 	uint32_t timeout_ms;
 	char who[REQUEST_WHO_MAX]; /* "" = not given */
-	unsigned given; /* bits of the arguments seen */
+	unsigned given;            /* bits of the arguments seen */
 };
 
 struct request_verdict {
@@ -63,7 +63,7 @@ struct request_verdict {
 	const char *error; /* why refused */
 	const char *allow; /* 405: the Allow header */
 	enum request_id id;
-	bool endpoints;    /* underlay addresses may be shown */
+	bool endpoints; /* underlay addresses may be shown */
 };
 
 /* Looks at everything but the query. */

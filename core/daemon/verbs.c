@@ -83,8 +83,8 @@ static void run_list(struct node *n, struct job *job)
 static void run_ping(struct node *n, struct job *job)
 {
 	uint32_t token = ++n->ping_token;
-	int rc = engine_ping(n->engine, job->query.who, token, job->query.timeout_ms * NS_PER_MS,
-		os_now_ns());
+	int rc = engine_ping(
+		n->engine, job->query.who, token, job->query.timeout_ms * NS_PER_MS, os_now_ns());
 	if (rc == 0)
 		jobs_park(&n->jobs, job, token);
 	control_settle(n);

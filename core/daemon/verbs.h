@@ -15,10 +15,10 @@ void verbs_hangup(struct node *n);
  * changes nothing. 0 or ERR_MALFORMED; the lists are filled with lines, see each.
  */
 struct reload {
-	struct config_errors errors;   /* what is wrong with the files */
+	struct config_errors errors; /* what is wrong with the files */
 	struct config_errors warnings;
-	struct config_errors applied;  /* "[section] key" in effect now */
-	struct config_errors restart;  /* "[section] key" that need a restart */
+	struct config_errors applied; /* "[section] key" in effect now */
+	struct config_errors restart; /* "[section] key" that need a restart */
 };
 int reload_run(struct node *n, struct reload *out);
 

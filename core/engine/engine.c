@@ -94,7 +94,7 @@ static bool sent_recently(void *ctx, const struct ip_addr *dst, uint64_t now)
 
 static void publish_hub(struct engine *e)
 {
-	struct peer *hub = hubs_preferred(&e->peers);
+	struct peer *hub = hubs_preferred(&e->peers, 0);
 	atomic_store_explicit(
 		&e->plane.hub_peer, hub ? hub->id : SESSION_NONE, memory_order_relaxed);
 }
@@ -423,8 +423,10 @@ static void handle_event(struct engine *e, struct event *ev, uint64_t now)
 			confirmed(e, s, ev, now);
 		break;
 	case EVENT_PACKET:
+		if (p)
+			liveness_heard(&e->peers, p, now);
 		if (p && ev->protocol == GRE_PROTO_NHRP)
-			nhrp_receive(&e->nhrp, p, ev->data, ev->len, now);
+			nhrp_receive(&e->nhrp, p, ev->data, ev->len, &ev->remote, now);
 		else if (p)
 			frames_receive(&e->peers, p, ev->data, ev->len, &ev->remote, &ev->local, now);
 		break;
@@ -510,13 +512,13 @@ void engine_address(struct engine *e, const struct ip_addr *a, bool deleted, uin
 {
 	struct peers *t = &e->peers;
 	unsigned i = 0;
-	(void)now;
 	while (i < t->n_own && !addr_equal(&t->own[i], a))
 		i++;
 	if (deleted && i < t->n_own)
 		t->own[i] = t->own[--t->n_own];
 	else if (!deleted && i == t->n_own && i < sizeof t->own / sizeof *t->own)
 		t->own[t->n_own++] = *a;
+	nhrp_addresses_changed(&e->nhrp, now);
 }
 
 void engine_resolved(struct engine *e, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now)

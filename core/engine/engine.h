@@ -63,7 +63,10 @@ void engine_free(struct engine *e);
 void engine_start(struct engine *e, uint64_t now);
 /* Say good-bye: purge, CLOSE. Drain the actions afterwards, then engine_free. */
 void engine_stop(struct engine *e, uint64_t now);
-/* A datagram that came to the control socket. Sealed ones are accepted too. Data is scratch. */
+/*
+ * A datagram that came to the control socket. Sealed ones are accepted too, and leave a verdict in p like
+ * the data path: PKT_WRITE_TUN and PKT_SEND_UDP are for the caller to carry out. Data is scratch.
+ */
 void engine_receive(struct engine *e, struct pkt *p, uint64_t now);
 /* Empty the workers' rings. Call when a worker rang, and after each batch in the simulator. */
 void engine_drain(struct engine *e, uint64_t now);

@@ -73,13 +73,38 @@ static const char *path_text(const struct engine *e, const struct peer *p)
 	return p->init.active ? "punching" : "hub";
 }
 
+/* Who was named by a hub but cannot be reached directly: no peer, yet the answer to "why by the hub?". */
+static bool view_unreached(const struct engine *e, uint32_t *cursor, struct peer_view *out)
+{
+	for (; *cursor - e->peers.max < NHRP_RESOLUTIONS; ++*cursor) {
+		const struct resolution *r = &e->nhrp.resolutions[*cursor - e->peers.max];
+		if (r->name[0] == '\0' || peer_find(&e->peers, r->peer_key) ||
+			(r->state != RESOLUTION_NEGATIVE && r->state != RESOLUTION_PUNCHING))
+			continue;
+		bool repeated = false; /* one row a peer, however many destinations are behind it */
+		for (const struct resolution *o = e->nhrp.resolutions; o < r; o++)
+			repeated |= o->state == r->state && strcmp(o->name, r->name) == 0;
+		if (repeated)
+			continue;
+		bool punching = r->state == RESOLUTION_PUNCHING;
+		*out = (struct peer_view){.path_state = punching ? "punching" : "hub",
+			.path_reason = punching ? "" : r->why, .cipher = "",
+			.last_received_ns = TS_NEVER};
+		strcpy(out->name, r->name);
+		memcpy(out->static_key, r->peer_key, KEY_LEN);
+		++*cursor;
+		return true;
+	}
+	return false;
+}
+
 bool engine_view_peer(const struct engine *e, uint32_t *cursor, struct peer_view *out, uint64_t now)
 {
 	const struct peer *p = NULL;
 	while (!p && *cursor < e->peers.max)
 		p = peer_at(&e->peers, (*cursor)++);
 	if (!p)
-		return false;
+		return view_unreached(e, cursor, out);
 	const struct path *path = &e->plane.sessions.paths[p->id];
 	const struct session *s = session_at(&e->plane.sessions, p->current);
 	uint64_t heard = value(&path->last_rx_ns);

@@ -14,7 +14,8 @@ static void routes_fire(void *owner, struct timer *timer, uint64_t now)
 	(void)timer;
 	n->routes_seen = n->fib->generation;
 	shortcut_check_routes(n, now);
-	nhc_update(n, now);
+	nhc_update(n, n->addresses_changed, now);
+	n->addresses_changed = false;
 }
 
 uint32_t nhrp_timers(uint32_t max_peers)
@@ -195,7 +196,8 @@ static void receive_error(struct nhrp *n, struct peer *p, const struct nhrp_pack
 		nhrp_error_name(packet->error_code));
 }
 
-void nhrp_receive(struct nhrp *n, struct peer *p, const uint8_t *data, size_t len, uint64_t now)
+void nhrp_receive(struct nhrp *n, struct peer *p, const uint8_t *data, size_t len,
+	const struct endpoint *from, uint64_t now)
 {
 	struct nhrp_packet packet;
 	if (nhrp_decode(data, len, &packet) < 0) {
@@ -207,20 +209,20 @@ void nhrp_receive(struct nhrp *n, struct peer *p, const uint8_t *data, size_t le
 	switch (packet.type) {
 	case NHRP_REGISTRATION_REQUEST:
 		if (n->hub)
-			nhs_register(n, p, &packet, now);
+			nhs_register(n, p, &packet, from, now);
 		break;
 	case NHRP_REGISTRATION_REPLY:
 		if (p->hub)
 			nhc_reply(n, p, &packet, now);
 		break;
 	case NHRP_RESOLUTION_REQUEST:
-		transit_request(n, p, &packet, data, len, now);
+		transit_request(n, p, &packet, data, len, from, now);
 		break;
 	case NHRP_RESOLUTION_REPLY:
 		if (cert_owns_address(&n->self, &packet.src_proto))
 			resolve_reply(n, p, &packet, now);
 		else
-			transit_reply(n, p, &packet, now);
+			transit_reply(n, p, &packet, from, now);
 		break;
 	case NHRP_PURGE_REQUEST:
 		purge_receive(n, p, &packet, now);
@@ -242,6 +244,13 @@ void nhrp_receive(struct nhrp *n, struct peer *p, const uint8_t *data, size_t le
 void nhrp_routes_changed(struct nhrp *n, uint64_t now)
 {
 	if (n->routes_seen != n->fib->generation && !timer_armed(&n->routes_timer))
+		timer_arm(n->timers, &n->routes_timer, now + ROUTES_SETTLE_NS);
+}
+
+void nhrp_addresses_changed(struct nhrp *n, uint64_t now)
+{
+	n->addresses_changed = true;
+	if (!timer_armed(&n->routes_timer))
 		timer_arm(n->timers, &n->routes_timer, now + ROUTES_SETTLE_NS);
 }
 

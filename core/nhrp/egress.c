@@ -42,6 +42,10 @@ static void start_punching(struct nhrp *n, const struct nhrp_packet *request, ui
 		to[count++] = (struct candidate){
 			.kind = v->candidates[i].kind, .endpoint = v->candidates[i].endpoint};
 	count = punch_filter(n->peers, to, count);
+	/* It asks by way of the hub although we think that we talk directly: does it hear us? */
+	struct peer *p = peer_find(n->peers, v->static_key);
+	if (p && p->path == PATH_UP && !p->hub && !n->hub)
+		liveness_doubt(n->peers, p, now);
 	punch_start(n->peers, v->token_id, v->punch_key, v->static_key, to, count, now);
 }
 

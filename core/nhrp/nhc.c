@@ -284,7 +284,7 @@ void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply
 	rearm(n);
 }
 
-void nhc_update(struct nhrp *n, uint64_t now)
+void nhc_update(struct nhrp *n, bool always, uint64_t now)
 {
 	struct prefix wanted[NHRP_PREFIX_LINES];
 	for (unsigned i = 0; i < N_REGISTRATIONS; i++) {
@@ -292,7 +292,7 @@ void nhc_update(struct nhrp *n, uint64_t now)
 		if (r->peer == PEER_NONE)
 			continue;
 		unsigned count = wanted_prefixes(n, r->family, wanted);
-		if (count != r->n_prefixes ||
+		if (always || count != r->n_prefixes ||
 			memcmp(wanted, r->prefixes, count * sizeof *wanted) != 0)
 			begin(n, r, now);
 	}

@@ -121,6 +121,8 @@ struct resolution {
 	unsigned tries;
 	uint64_t started, gap;       /* gap: back-off of the next failure */
 	uint8_t code;                /* why negative */
+	const char *why;             /* the same in words; a constant text */
+	uint32_t refused_by;         /* hubs that know no binding: bits of their rank */
 	/* the answer */
 	struct prefix prefix;
 	uint8_t peer_key[KEY_LEN];
@@ -167,6 +169,7 @@ struct nhrp {
 	struct shortcut shortcuts[NHRP_SHORTCUTS];
 	struct timer routes_timer;   /* looks at shortcuts and prefixes after routes changed */
 	uint64_t routes_seen;        /* fib generation looked at */
+	bool addresses_changed;
 
 	struct {
 		uint64_t key, next, gap;
@@ -194,14 +197,17 @@ void nhrp_fini_node(struct nhrp *n);
 uint32_t nhrp_timers(uint32_t max_peers);
 void nhrp_reconfigure(struct nhrp *n, const struct nhrp_config *config, uint64_t now);
 
-/* A packet that arrived in p's session. */
-void nhrp_receive(struct nhrp *n, struct peer *p, const uint8_t *data, size_t len, uint64_t now);
+/* A packet that arrived in p's session, in a datagram from this endpoint. */
+void nhrp_receive(struct nhrp *n, struct peer *p, const uint8_t *data, size_t len,
+	const struct endpoint *from, uint64_t now);
 /* Peers come and go. */
 void nhrp_peer_up(struct nhrp *n, struct peer *p, bool rekey, uint64_t now);
 void nhrp_peer_path(struct nhrp *n, struct peer *p, uint64_t now);
 void nhrp_peer_down(struct nhrp *n, struct peer *p, uint64_t now);
 /* The FIB may have changed. Cheap when it has not. */
 void nhrp_routes_changed(struct nhrp *n, uint64_t now);
+/* An underlay address of ours came or went: hubs are to see where we are now. */
+void nhrp_addresses_changed(struct nhrp *n, uint64_t now);
 /* Spoke: a packet left for this next hop by way of the hub. */
 void nhrp_want(struct nhrp *n, const struct ip_addr *target, uint64_t now);
 /* Hub: this packet of p's went back into the overlay. */
@@ -233,19 +239,21 @@ void nhrp_add_candidates(struct nhrp *n, struct nhrp_packet *packet);
 void nhc_peer_up(struct nhrp *n, struct peer *hub, bool rekey, uint64_t now);
 void nhc_peer_down(struct nhrp *n, struct peer *hub, uint64_t now);
 void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply, uint64_t now);
-/* The list of prefixes may have changed: registers anew where it did. */
-void nhc_update(struct nhrp *n, uint64_t now);
+/* The list of prefixes may have changed: registers anew where it did, or always. */
+void nhc_update(struct nhrp *n, bool always, uint64_t now);
 void nhc_init(struct nhrp *n);
 
-void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now);
+void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
+	const struct endpoint *from, uint64_t now);
 void nhs_peer_down(struct nhrp *n, struct peer *p, uint64_t now);
 /* Removes p's bindings inside the prefix. */
 void nhs_unbind(struct nhrp *n, struct peer *p, const struct prefix *prefix, const char *why, uint64_t now);
 void nhs_init_client(struct nhrp *n, uint32_t peer);
 
 void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request, const uint8_t *data,
-	size_t len, uint64_t now);
-void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply, uint64_t now);
+	size_t len, const struct endpoint *from, uint64_t now);
+void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
+	const struct endpoint *from, uint64_t now);
 
 void egress_answer(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now);
 /* The widest prefix around target that we may answer for. */
@@ -258,6 +266,11 @@ void resolve_fire(void *owner, struct timer *timer, uint64_t now);
 
 void shortcut_install(struct nhrp *n, const struct prefix *prefix, const struct ip_addr *target,
 	struct peer *p, uint16_t holding_time_s, uint64_t now);
+/*
+ * Traffic for target goes by this hub, which is not the preferred one but the one that knows it. Ends
+ * soon, or when a direct path is found.
+ */
+void shortcut_by_hub(struct nhrp *n, const struct ip_addr *target, struct peer *hub, uint64_t now);
 /* The shortcut that traffic for a uses, or NULL. */
 struct shortcut *shortcut_for(struct nhrp *n, const struct ip_addr *a);
 void shortcut_remove(struct nhrp *n, struct shortcut *s, const char *why, uint64_t now);

@@ -215,10 +215,11 @@ static void forget_others(struct nhrp *n, struct peer *p, uint8_t family, uint64
 	}
 }
 
-void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now)
+void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
+	const struct endpoint *from, uint64_t now)
 {
 	const struct ip_addr *own = nhrp_own_address(n, request->proto_family);
-	struct ip_addr seen = nhrp_nbma(request, &p->endpoint.addr);
+	struct ip_addr seen = nhrp_nbma(request, &from->addr);
 	if (request->cies.n == 0)
 		return;
 	bool misdirected = !own || (!addr_equal(&request->dst_proto, own) &&
@@ -267,7 +268,7 @@ void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request, u
 	memset(&request->vendor, 0, sizeof request->vendor);
 	request->vendor.n_candidates = 1;
 	request->vendor.candidates[0] =
-		(struct nhrp_candidate){.kind = NHRP_CANDIDATE_SEEN, .endpoint = p->endpoint};
+		(struct nhrp_candidate){.kind = NHRP_CANDIDATE_SEEN, .endpoint = *from};
 	strcpy(request->vendor.name, n->self.name);
 	for (unsigned i = 0; i < n->config.n_advertise; i++)
 		request->vendor.prefixes[request->vendor.n_prefixes++] = n->config.advertise[i];

@@ -47,6 +47,7 @@ static void fail(struct nhrp *n, struct resolution *r, uint8_t code, const char 
 	r->gap = r->gap == 0 ? BACKOFF_NS : r->gap * 2 > BACKOFF_MAX_NS ? BACKOFF_MAX_NS : r->gap * 2;
 	r->state = RESOLUTION_NEGATIVE;
 	r->code = code;
+	r->why = why;
 	env_log(n->env, LOG_INFO, "no shortcut to %s: %s; by the hub, next try in %llu s",
 		addr_format(&r->target, text), why, (unsigned long long)(r->gap / NS_PER_S));
 	/* Forgotten some time after it may be asked again, so that the back-off can grow. */
@@ -56,7 +57,7 @@ static void fail(struct nhrp *n, struct resolution *r, uint8_t code, const char 
 /* Whom to ask: the preferred hub; the peer itself when no hub is there and it is a renewal. */
 static struct peer *whom(struct nhrp *n, const struct ip_addr *target)
 {
-	struct peer *hub = hubs_preferred(n->peers);
+	struct peer *hub = hubs_preferred(n->peers, 0);
 	if (hub && hub->path == PATH_UP)
 		return hub;
 	struct shortcut *s = shortcut_for(n, target);
@@ -124,6 +125,7 @@ void resolve_start(struct nhrp *n, const struct ip_addr *target, uint64_t now)
 	r->state = RESOLUTION_PENDING;
 	r->asked = p->id;
 	r->tries = 0;
+	r->refused_by = 0;
 	r->started = now;
 	r->request_id = n->next_request_id++;
 	r->token_id = env_random_u32(n->env);
@@ -204,6 +206,16 @@ void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *rep
 		return;
 	const struct nhrp_cie *cie = &reply->cies.v[0];
 	const struct nhrp_vendor *v = &reply->vendor;
+	if (nhrp_code_is_no_binding(cie->code) && p->hub) {
+		r->refused_by |= 1u << p->hub_rank;
+		struct peer *next = hubs_preferred(n->peers, r->refused_by);
+		if (next && next->path == PATH_UP) {
+			r->asked = next->id;
+			r->tries = 0;
+			send_request(n, r, now);
+			return;
+		}
+	}
 	if (cie->code != NHRP_CODE_SUCCESS) {
 		struct shortcut *s = shortcut_for(n, &r->target);
 		n->naks_received++;
@@ -217,6 +229,8 @@ void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *rep
 		fail(n, r, 0, "the answer names nobody to talk to", now);
 		return;
 	}
+	if (r->refused_by && p->hub)
+		shortcut_by_hub(n, &r->target, p, now);
 	memcpy(r->peer_key, v->static_key, KEY_LEN);
 	strcpy(r->name, v->name);
 	r->holding_time_s = cie->holding_time_s ? cie->holding_time_s : n->config.holding_time_s;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define BY_HUB_S 90
+
 static uint64_t last_used(const struct nhrp *n, const struct shortcut *s)
 {
 	return atomic_load_explicit(
@@ -34,6 +36,17 @@ void shortcut_remove(struct nhrp *n, struct shortcut *s, const char *why, uint64
 		p ? peer_name(p, name) : "?", why);
 }
 
+/* A way by another hub than the preferred one ends where a direct one begins. */
+static void remove_by_hub(struct nhrp *n, const struct prefix *prefix, uint64_t now)
+{
+	for (unsigned i = 0; i < NHRP_SHORTCUTS; i++) {
+		struct shortcut *s = &n->shortcuts[i];
+		struct peer *p = s->used ? peer_at(n->peers, s->peer) : NULL;
+		if (p && p->hub && prefix_covers(prefix, &s->prefix))
+			shortcut_remove(n, s, "there is a direct path", now);
+	}
+}
+
 static struct shortcut *obtain(struct nhrp *n, const struct prefix *prefix)
 {
 	struct shortcut *free_one = NULL;
@@ -52,6 +65,8 @@ void shortcut_install(struct nhrp *n, const struct prefix *prefix, const struct 
 {
 	char text[PREFIX_TEXT_MAX], name[64], at[ENDPOINT_TEXT_MAX];
 	const struct fib_route *covering = fib_covering(n->fib, prefix);
+	if (!p->hub)
+		remove_by_hub(n, prefix, now);
 	struct shortcut *s = obtain(n, prefix);
 	if (!s || !covering)
 		return;
@@ -70,7 +85,7 @@ void shortcut_install(struct nhrp *n, const struct prefix *prefix, const struct 
 	s->covering = *covering;
 	s->refreshed = false;
 	s->neighbour = prefix->len == addr_bits(prefix->addr.family) &&
-		cert_owns_address(&p->cert, &prefix->addr);
+		(p->hub || cert_owns_address(&p->cert, &prefix->addr));
 	if (s->neighbour)
 		fib_neighbour_put(n->fib, &prefix->addr, p->id);
 	s->expires = now + holding_time_s * NS_PER_S;
@@ -78,9 +93,15 @@ void shortcut_install(struct nhrp *n, const struct prefix *prefix, const struct 
 	/* Renewed at two thirds of its time, by way of the hub, if it was used. */
 	timer_arm(n->timers, &s->timer, now + holding_time_s * NS_PER_S / 3 * 2);
 	if (!renewed)
-		env_log(n->env, LOG_INFO, "shortcut %s via %s at %s, direct",
+		env_log(n->env, LOG_INFO, "shortcut %s via %s at %s, %s",
 			prefix_format(prefix, text), peer_name(p, name),
-			endpoint_format(&p->endpoint, at));
+			endpoint_format(&p->endpoint, at), p->hub ? "by another hub" : "direct");
+}
+
+void shortcut_by_hub(struct nhrp *n, const struct ip_addr *target, struct peer *hub, uint64_t now)
+{
+	struct prefix host = prefix_host(target);
+	shortcut_install(n, &host, target, hub, BY_HUB_S, now);
 }
 
 void shortcut_fire(void *owner, struct timer *timer, uint64_t now)

@@ -3,24 +3,31 @@
 #include <string.h>
 
 /* What a client says of itself: only what a hub observed may be called observed. */
-static void clean_candidates(struct nhrp_packet *packet, const struct peer *nearest)
+static void clean_candidates(
+	struct nhrp_packet *packet, const struct peer *nearest, const struct endpoint *from)
 {
 	struct nhrp_vendor *v = &packet->vendor;
-	unsigned kept = 0;
-	for (unsigned i = 0; i < v->n_candidates; i++) {
-		const struct nhrp_candidate *c = &v->candidates[i];
+	struct nhrp_candidate own[NHRP_CANDIDATES_MAX];
+	unsigned kept = 0, n = 0;
+	memcpy(own, v->candidates, sizeof own);
+	/* Where it is now, and the proven endpoint that it may just be leaving. */
+	v->candidates[kept++] =
+		(struct nhrp_candidate){.kind = NHRP_CANDIDATE_SEEN, .endpoint = *from};
+	if (!endpoint_equal(from, &nearest->endpoint))
+		v->candidates[kept++] = (struct nhrp_candidate){
+			.kind = NHRP_CANDIDATE_SEEN, .endpoint = nearest->endpoint};
+	n = v->n_candidates;
+	for (unsigned i = 0; i < n && kept < NHRP_CANDIDATES_MAX; i++) {
+		const struct nhrp_candidate *c = &own[i];
 		bool ours = c->kind == NHRP_CANDIDATE_SEEN || c->kind == NHRP_CANDIDATE_PREDICTED;
 		const struct ip_addr *a = &c->endpoint.addr;
 		/* A public IPv4 address counts only if it is the one that we see. */
 		bool unseen = a->family == 4 && !addr_is_private(a) &&
-			!addr_equal(a, &nearest->endpoint.addr);
-		if (!ours && !unseen && kept < NHRP_CANDIDATES_MAX - 1)
+			!addr_equal(a, &nearest->endpoint.addr) && !addr_equal(a, &from->addr);
+		if (!ours && !unseen)
 			v->candidates[kept++] = *c;
 	}
-	memmove(v->candidates + 1, v->candidates, kept * sizeof *v->candidates);
-	v->candidates[0] = (struct nhrp_candidate){
-		.kind = NHRP_CANDIDATE_SEEN, .endpoint = nearest->endpoint};
-	v->n_candidates = (uint8_t)(kept + 1);
+	v->n_candidates = (uint8_t)kept;
 }
 
 static bool in_list(const struct nhrp *n, const struct nhrp_cies *list)
@@ -55,7 +62,7 @@ static bool may_ask(struct nhrp *n, struct peer *p, const struct nhrp_packet *re
 }
 
 void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request, const uint8_t *data,
-	size_t len, uint64_t now)
+	size_t len, const struct endpoint *from, uint64_t now)
 {
 	struct fib_hop hop;
 	struct fib_view view = fib_snapshot(n->fib);
@@ -93,12 +100,13 @@ void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request
 		nhrp_ext_add_cie(request, NHRP_EXT_FORWARD, &cie);
 	}
 	if (!(p->cert.role & CERT_HUB) && nhrp_ext_find(request, NHRP_EXT_VENDOR))
-		clean_candidates(request, p);
+		clean_candidates(request, p, from);
 	nhrp_send(n, to, request, now);
 }
 
 /* Replies go back to the requester, whose address is the source. */
-void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply, uint64_t now)
+void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
+	const struct endpoint *from, uint64_t now)
 {
 	uint32_t id = fib_neighbour(n->fib, &reply->src_proto);
 	struct peer *to = id == LPM_NONE ? NULL : peer_at(n->peers, id);
@@ -119,7 +127,7 @@ void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply, ui
 			if (!reply->vendor.have_static_key ||
 				memcmp(reply->vendor.static_key, p->key, KEY_LEN) != 0)
 				return; /* it answers for somebody else */
-			clean_candidates(reply, p);
+			clean_candidates(reply, p, from);
 		}
 		purge_remember(n, to->id, p->id, &prefix,
 			now + cie->holding_time_s * NS_PER_S);

@@ -101,12 +101,13 @@ void hubs_update(struct peers *t, uint64_t now)
 	}
 }
 
-struct peer *hubs_preferred(const struct peers *t)
+struct peer *hubs_preferred(const struct peers *t, uint32_t without)
 {
 	struct peer *best = NULL;
 	for (uint32_t i = 0; i < t->max; i++) {
 		struct peer *p = &t->v[i];
-		if (!p->used || !p->hub || !peer_has_session(p) || p->path == PATH_NONE)
+		if (!p->used || !p->hub || !peer_has_session(p) || p->path == PATH_NONE ||
+			without >> p->hub_rank & 1)
 			continue;
 		bool up = p->path == PATH_UP, best_up = best && best->path == PATH_UP;
 		if (!best || (up && !best_up) || (up == best_up && p->hub_rank < best->hub_rank))

@@ -18,6 +18,7 @@
 #define SUSPENDED_NS      (60 * NS_PER_S)  /* then a direct path is given up */
 #define IDLE_NS           (300 * NS_PER_S) /* a direct path without user data */
 #define FIRST_TICK_NS     (NS_PER_S / 4)
+#define DOUBT_NS          (NS_PER_S / 4)
 #define BUSY_NS           (4 * NS_PER_S)
 #define RETRY_FIRST_NS    (10 * NS_PER_S)
 #define RETRY_MAX_NS      (60 * NS_PER_S)
@@ -60,6 +61,26 @@ void liveness_pong(struct peers *t, struct peer *p, const uint8_t echo[8], uint6
 	p->unanswered = 0;
 	p->pings = 0;
 	if (p->path == PATH_SUSPENDED)
+		peer_set_path(t, p, PATH_UP, "", now);
+}
+
+void liveness_doubt(struct peers *t, struct peer *p, uint64_t now)
+{
+	uint64_t rx = stat_of(&t->sessions->paths[p->id].last_rx_ns);
+	if (p->doubted || now - rx < PING_AFTER_NS)
+		return;
+	uint64_t wait = p->rtt_ns * 2 > DOUBT_NS ? p->rtt_ns * 2 : DOUBT_NS;
+	p->doubted = now;
+	p->doubt_until = now + wait;
+	liveness_ping(t, p, now);
+	if (!timer_armed(&p->timer) || p->timer.deadline > p->doubt_until)
+		timer_arm(t->timers, &p->timer, p->doubt_until);
+}
+
+/* A hub believes whatever its client sends; any other path needs an answer (PONG). */
+void liveness_heard(struct peers *t, struct peer *p, uint64_t now)
+{
+	if (p->path == PATH_SUSPENDED && t->is_hub && !p->hub)
 		peer_set_path(t, p, PATH_UP, "", now);
 }
 
@@ -114,8 +135,9 @@ static void rekey(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 	sooner(next, at > now ? at : now + NS_PER_S);
 }
 
-static void suspend(struct peers *t, struct peer *p, const char *why, uint64_t now)
+static void suspend(struct peers *t, struct peer *p, const char *why, uint64_t now, uint64_t *next)
 {
+	sooner(next, now + SUSPENDED_PING_NS);
 	peer_set_path(t, p, PATH_SUSPENDED, why, now);
 	if (p->hub)
 		hubs_retry(t, p, now);
@@ -134,17 +156,24 @@ static void watch(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 	} else if (p->unanswered == 0) {
 		p->unanswered = rx > p->last_tick ? rx : p->last_tick;
 	}
+	if (p->doubted && (rx >= p->doubted || p->path != PATH_UP)) {
+		p->doubted = 0;
+	} else if (p->doubted && now >= p->doubt_until) {
+		p->doubted = 0;
+		suspend(t, p, "it asks for a new path", now, next);
+	} else if (p->doubted) {
+		sooner(next, p->doubt_until);
+	}
 	if (p->path != PATH_UP) {
-		/* A hub believes whatever its client sends; a direct path needs an answer (PONG). */
-		if (t->is_hub && !p->hub && rx > p->suspended_at)
-			peer_set_path(t, p, PATH_UP, "", now);
+		if (rx > p->suspended_at)
+			liveness_heard(t, p, now);
 		sooner(next, now + NS_PER_S);
 		return;
 	}
 	if (p->unanswered) {
 		uint64_t ping = p->unanswered + PING_AFTER_NS + p->pings * PING_GAP_NS;
 		if (now >= p->unanswered + DEAD_AFTER_NS && p->pings >= PINGS) {
-			suspend(t, p, "no answer", now);
+			suspend(t, p, "no answer", now, next);
 			return;
 		}
 		if (now >= ping && p->pings < PINGS) {
@@ -160,7 +189,7 @@ static void watch(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 			liveness_ping(t, p, now);
 			ping += PING_GAP_NS;
 		} else if (now >= ping) {
-			suspend(t, p, "silent", now);
+			suspend(t, p, "silent", now, next);
 			return;
 		}
 		sooner(next, ping);

@@ -98,6 +98,7 @@ struct peer {
 	uint64_t keepalive_gap;       /* jittered */
 	uint64_t rekey_at, rekey_retry;
 	uint64_t unanswered;          /* since when we send user data without any answer; 0 */
+	uint64_t doubted, doubt_until; /* since when an answer is waited for, and how long; 0 */
 	uint64_t last_tick;
 	unsigned pings;               /* sent since `unanswered`, or since suspension */
 	uint64_t ping_at;             /* when the last one was sent */
@@ -262,6 +263,10 @@ void connect_unknown(struct peers *t, uint32_t index, size_t len, const struct e
 /* ---- liveness.c ----------------------------------------------------------------------------- */
 
 void liveness_fire(void *owner, struct timer *timer, uint64_t now);
+/* Something says that the path is dead: it must answer at once, or is suspended. */
+void liveness_doubt(struct peers *t, struct peer *p, uint64_t now);
+/* Something of the peer's opened. */
+void liveness_heard(struct peers *t, struct peer *p, uint64_t now);
 void liveness_ping(struct peers *t, struct peer *p, uint64_t now);
 void liveness_pong(struct peers *t, struct peer *p, const uint8_t echo[8], uint64_t now);
 
@@ -304,7 +309,7 @@ void hubs_update(struct peers *t, uint64_t now);
 void hubs_resolved(struct peers *t, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now);
 /* Looks its names up anew, then starts a handshake. */
 void hubs_retry(struct peers *t, struct peer *p, uint64_t now);
-/* The hub that user data goes to, NULL if none has a session. */
-struct peer *hubs_preferred(const struct peers *t);
+/* The hub that user data goes to, NULL if none has a session. without: bits of ranks left aside. */
+struct peer *hubs_preferred(const struct peers *t, uint32_t without);
 
 #endif

@@ -12,15 +12,18 @@ static const uint64_t schedule[] = {
 	0, 50 * NS_PER_MS, 150 * NS_PER_MS, 350 * NS_PER_MS, 750 * NS_PER_MS};
 #define STEPS (sizeof schedule / sizeof *schedule)
 
+/* The newest stands first. */
 void punch_note_seen(struct peers *t, const struct endpoint *seen)
 {
-	for (unsigned i = 0; i < t->n_seen; i++)
-		if (addr_equal(&t->seen[i].addr, &seen->addr)) {
-			t->seen[i] = *seen;
-			return;
-		}
-	if (t->n_seen < PEER_ENDPOINTS_MAX)
-		t->seen[t->n_seen++] = *seen;
+	unsigned i = 0;
+	while (i < t->n_seen && !addr_equal(&t->seen[i].addr, &seen->addr))
+		i++;
+	if (i == t->n_seen && t->n_seen < PEER_ENDPOINTS_MAX)
+		t->n_seen++;
+	if (i == PEER_ENDPOINTS_MAX)
+		i--;
+	memmove(t->seen + 1, t->seen, i * sizeof *t->seen);
+	t->seen[0] = *seen;
 }
 
 unsigned punch_candidates(const struct peers *t, struct candidate out[PUNCH_CANDIDATES])
@@ -117,7 +120,7 @@ static void burst(void *owner, struct timer *timer, uint64_t now)
 	(void)owner;
 	if (now >= u->until) {
 		struct peer *p = peer_find(u->owner, u->peer_key);
-		if (p && !u->answered)
+		if (p && !u->answered && p->path != PATH_UP)
 			env_log(u->owner->env, LOG_INFO, "%s: no answer to probes, traffic stays on the hub",
 				peer_name(p, name));
 		finish(u);

@@ -81,8 +81,8 @@ static json_t *value_of(enum field_type type, const void *at)
 	return json_null();
 }
 
-void fields_add(json_t *object, const struct field *fields, size_t n, const void *view,
-	bool endpoints)
+void fields_add(
+	json_t *object, const struct field *fields, size_t n, const void *view, bool endpoints)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (fields[i].type == FIELD_ENDPOINT && !endpoints)

@@ -7,8 +7,8 @@
 
 /* Members of a view struct to members of a JSON object, by a table. */
 enum field_type {
-	FIELD_STRING,   /* char[]; "" is null */
-	FIELD_TEXT,     /* const char *; NULL or "" is null */
+	FIELD_STRING, /* char[]; "" is null */
+	FIELD_TEXT,   /* const char *; NULL or "" is null */
 	FIELD_BOOL,
 	FIELD_INT,
 	FIELD_U16,
@@ -28,10 +28,13 @@ struct field {
 	size_t offset;
 };
 
-#define FIELD(name, type, of, member) {name, FIELD_##type, offsetof(struct of, member)}
+#define FIELD(name, type, of, member)                                                              \
+	{                                                                                          \
+		name, FIELD_##type, offsetof(struct of, member)                                    \
+	}
 
 /* Adds the n fields of the view to object. */
-void fields_add(json_t *object, const struct field *fields, size_t n, const void *view,
-	bool endpoints);
+void fields_add(
+	json_t *object, const struct field *fields, size_t n, const void *view, bool endpoints);
 
 #endif

@@ -68,8 +68,9 @@ void status_ready_json(const struct engine *e, struct status_text *out, bool *re
 	struct node_view view = {0};
 	engine_view_node(e, &view);
 	*ready = view.ready;
-	add(out, view.ready ? "{\"ready\":true}\n"
-			    : "{\"ready\":false,\"reason\":\"not registered with any hub\"}\n");
+	add(out,
+		view.ready ? "{\"ready\":true}\n"
+			   : "{\"ready\":false,\"reason\":\"not registered with any hub\"}\n");
 }
 
 /* ---- Lists ------------------------------------------------------------------------------------ */

@@ -14,13 +14,13 @@
 /* What the engine does not know about its node. Strings are borrowed. */
 struct status_context {
 	const char *version, *os, *privileges;
-	const char *tun;         /* interface name */
+	const char *tun; /* interface name */
 	uint16_t port, mtu;
 	unsigned workers;
-	uint64_t now;            /* monotonic ns */
-	uint64_t wall_s;         /* unix */
+	uint64_t now;                /* monotonic ns */
+	uint64_t wall_s;             /* unix */
 	const char *const *warnings; /* of the daemon's own; NULL-terminated, or NULL */
-	bool endpoints;          /* may underlay addresses of peers be shown? */
+	bool endpoints;              /* may underlay addresses of peers be shown? */
 };
 
 /* Text that grows; text is NUL-terminated, or NULL while empty. */
@@ -42,12 +42,7 @@ void status_node_json(
 	const struct engine *e, const struct status_context *context, struct status_text *out);
 void status_ready_json(const struct engine *e, struct status_text *out, bool *ready);
 
-enum status_list {
-	STATUS_PEERS,
-	STATUS_ROUTES,
-	STATUS_NHRP,
-	STATUS_LISTS
-};
+enum status_list { STATUS_PEERS, STATUS_ROUTES, STATUS_NHRP, STATUS_LISTS };
 /* "peers": the path's last part, and the array's name in the answer. */
 const char *status_list_name(enum status_list list);
 

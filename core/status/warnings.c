@@ -53,8 +53,9 @@ static const struct {
 	{no_bundle, "there is no bundle: revocations and hubs are unknown"},
 	{bundle_expired, "the bundle has expired, or the clock is wrong"},
 	{no_hub, "no hub is reachable"},
-	{hub_hairpins, "traffic between spokes bypasses the host's firewall ('relay = kernel' sends it "
-		       "through)"},
+	{hub_hairpins,
+		"traffic between spokes bypasses the host's firewall ('relay = kernel' sends it "
+		"through)"},
 	{runs_as_root, "the daemon runs as root ('user' in [node] changes that)"},
 };
 _Static_assert(sizeof rows / sizeof *rows <= STATUS_WARNINGS, "status.h has room for all");

@@ -132,6 +132,8 @@ unsigned node_nhrp_count(const struct node *n, const char *kind);
 bool node_shortcut(const struct node *n, const char *prefix);
 bool node_route_view(
 	const struct node *n, const char *source, const char *prefix, struct route_view *out);
+/* With --trace: all its peers and NHRP rows. */
+void node_trace(const struct node *n);
 /* A hash over what must not change when nothing happens: peers, paths, bindings, routes. */
 uint64_t node_digest(const struct node *n);
 

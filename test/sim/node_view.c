@@ -109,6 +109,23 @@ bool node_route_view(
 	return false;
 }
 
+void node_trace(const struct node *n)
+{
+	char at[ENDPOINT_TEXT_MAX], prefix[PREFIX_TEXT_MAX];
+	uint32_t cursor = 0;
+	struct peer_view p;
+	while (n->engine && engine_view_peer(n->engine, &cursor, &p, node_now(n)))
+		sim_trace(n->sim, "%-9s = peer %s%s at %s: %s, %s \"%s\", heard %.3f s ago",
+			n->name, p.name, p.hub ? " (hub)" : "", endpoint_format(&p.endpoint, at),
+			p.up ? "up" : "down", p.path_state, p.path_reason,
+			p.last_received_ns == TS_NEVER ? -1.0 : (double)p.last_received_ns / 1e9);
+	struct nhrp_view v;
+	cursor = 0;
+	while (n->engine && engine_view_nhrp(n->engine, &cursor, &v, node_now(n)))
+		sim_trace(n->sim, "%-9s = %s %s of %s: %s, code %d", n->name, v.kind,
+			prefix_format(&v.prefix, prefix), v.peer, v.state, v.code);
+}
+
 static uint64_t mix(uint64_t h, const void *data, size_t len)
 {
 	const uint8_t *p = data;

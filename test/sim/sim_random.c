@@ -153,9 +153,12 @@ static void anything(struct sim *s)
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t lost = flow_lost_between(
 			flows[i], healed + HEAL_WITHIN, healed + HEAL_WITHIN + S(2));
-		if (lost > 0)
+		if (lost > 0) {
+			node_trace(flows[i]->from);
+			node_trace(flows[i]->to);
 			SIM_FAIL(s, "%s and %s cannot talk (%u of 4 lost) 30 s after the faults",
 				flows[i]->from->name, flows[i]->to->name, lost);
+		}
 	}
 }
 

@@ -272,8 +272,6 @@ void world_sign_bundle(struct world *w)
 		for (unsigned k = 0; k < w->n_nodes; k++)
 			if (memcmp(w->nodes[k]->cert.static_key, hub->keys[0], 32) == 0)
 				n = w->nodes[k];
-		char name[CERT_NAME_MAX + 1];
-		strcpy(name, hub->name);
 		if (w->named_hubs && n)
 			snprintf(hub->endpoints[0].host, sizeof hub->endpoints[0].host,
 				"%.60s.example", n->name);
