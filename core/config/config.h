@@ -30,7 +30,7 @@ struct config_numbers {
 	uint32_t v[CONFIG_LIST_MAX];
 };
 
-/* Paths are absolute, or "" when not given; a relative one was relative to the file's directory. */
+/* Paths are "" when not given; a relative one in the file has the file's directory in front. */
 struct config {
 	struct {
 		char key[CONFIG_PATH_MAX];

@@ -381,7 +381,7 @@ class Passphrase(Case):
         if pid == 0:
             os.chdir(self.dir)
             os.execv(WARREN, [WARREN, *args])
-        said, status, deadline = b"", None, time.monotonic() + 60
+        said, status, deadline = b"", None, time.monotonic() + 30
         answers = list(answers)
         while time.monotonic() < deadline:
             if select.select([fd], [], [], 0.1)[0]:
@@ -398,7 +398,12 @@ class Passphrase(Case):
             if then and not answers:
                 then(fd)
                 then = None
-        _, status = os.waitpid(pid, 0)
+        done = 0
+        while not done:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
         os.close(fd)
         text = said.decode(errors="replace")
         self.said.append(text)

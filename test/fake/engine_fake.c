@@ -43,7 +43,9 @@ bool engine_view_peer(const struct engine *e, uint32_t *cursor, struct peer_view
 	if (*cursor >= e->n_peers)
 		return false;
 	uint32_t i = (*cursor)++;
-	*out = (struct peer_view){.path_state = "down", .path_reason = "", .cipher = "",
+	*out = (struct peer_view){.path_state = "down",
+		.path_reason = "",
+		.cipher = "",
 		.last_received_ns = TS_NEVER};
 	if (i == 0)
 		return true;
@@ -67,8 +69,11 @@ bool engine_view_route(const struct engine *e, uint32_t *cursor, struct route_vi
 		return false;
 	uint32_t i = (*cursor)++;
 	*out = (struct route_view){.prefix = fake_prefix(i ? "2001:db8::/32" : "10.0.0.0/8"),
-		.source = i ? "shortcut" : "kernel", .type = i ? "overlay" : "other",
-		.table = i ? 0 : 254, .metric = i ? 0 : 100, .active = true};
+		.source = i ? "shortcut" : "kernel",
+		.type = i ? "overlay" : "other",
+		.table = i ? 0 : 254,
+		.metric = i ? 0 : 100,
+		.active = true};
 	if (i)
 		strcpy(out->peer, "spoke.example");
 	else
@@ -82,8 +87,12 @@ bool engine_view_nhrp(const struct engine *e, uint32_t *cursor, struct nhrp_view
 	if (*cursor >= 1)
 		return false;
 	(*cursor)++;
-	*out = (struct nhrp_view){.kind = "binding", .prefix = fake_prefix("10.99.0.7/32"),
-		.peer = "spoke.example", .state = "registered", .expires_ns = TS_NEVER, .age_ns = 9};
+	*out = (struct nhrp_view){.kind = "binding",
+		.prefix = fake_prefix("10.99.0.7/32"),
+		.peer = "spoke.example",
+		.state = "registered",
+		.expires_ns = TS_NEVER,
+		.age_ns = 9};
 	endpoint_parse("[2001:db8::7]:4754", 0, &out->nbma);
 	return true;
 }

@@ -62,15 +62,16 @@ static void test_defaults(void **state)
 static void test_values(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(NODE
-		"psk-file = /a b/psk\nuser = warren\n"
-		"[tun]\nname = wg-7.x\nmtu = 9000\ntable = 100\ntable = 4294967295\n"
-		"[udp]\naddress = 2001:db8::1\nport=0\nworkers = 15\n"
-		"ciphers = aes-256-gcm,aegis-256 chacha20-poly1305\n"
-		"[nhrp]\nredirect = no ; comment\nrelay = kernel\n"
-		"prefix = 10.1.0.0/16\nprefix = 2001:db8::/32\nroute = 0.0.0.0/0\n"
-		"[paths]\nhost-candidates = no\n[limits]\npeers = 20000\n"
-		"[control]\nsocket = s\ngroup = adm\n[http]\nlisten = no\n[log]\nlevel = debug\n"),
+	assert_int_equal(
+		parse(NODE "psk-file = /a b/psk\nuser = warren\n"
+			   "[tun]\nname = wg-7.x\nmtu = 9000\ntable = 100\ntable = 4294967295\n"
+			   "[udp]\naddress = 2001:db8::1\nport=0\nworkers = 15\n"
+			   "ciphers = aes-256-gcm,aegis-256 chacha20-poly1305\n"
+			   "[nhrp]\nredirect = no ; comment\nrelay = kernel\n"
+			   "prefix = 10.1.0.0/16\nprefix = 2001:db8::/32\nroute = 0.0.0.0/0\n"
+			   "[paths]\nhost-candidates = no\n[limits]\npeers = 20000\n"
+			   "[control]\nsocket = s\ngroup = adm\n[http]\nlisten = no\n[log]\nlevel "
+			   "= debug\n"),
 		0);
 	assert_string_equal(config.node.psk_file, "/a b/psk");
 	assert_string_equal(config.node.user, "warren");
@@ -130,18 +131,21 @@ static void test_bad_values(void **state)
 		assert_error(text, rows[i].expected);
 		assert_int_equal(errors.n, 1);
 	}
-	assert_error("[node]\nkey = k\ncertificate = c\nnetwork = AAAA\n", "t.ini:4: 'network = AAAA'");
+	assert_error(
+		"[node]\nkey = k\ncertificate = c\nnetwork = AAAA\n", "t.ini:4: 'network = AAAA'");
 }
 
 static void test_names(void **state)
 {
 	(void)state;
 	assert_error(NODE "[udp]\nprot = 1\n",
-		"/etc/w/t.ini:6: unknown option 'prot' in [udp], expected address, port, workers or "
+		"/etc/w/t.ini:6: unknown option 'prot' in [udp], expected address, port, workers "
+		"or "
 		"ciphers; did you mean 'port'?\n");
 	assert_error(NODE "[udp]\nmtu = 1400\n", "; did you mean 'mtu' in [tun]?");
 	assert_error(NODE "[udp]\nxyzzy = 1\n", "workers or ciphers\n");
-	assert_error(NODE "[nhpr]\nrelay = daemon\n", "t.ini:5: unknown section [nhpr], expected [node], ");
+	assert_error(NODE "[nhpr]\nrelay = daemon\n",
+		"t.ini:5: unknown section [nhpr], expected [node], ");
 	assert_non_null(strstr(errors.text, "; did you mean [nhrp]?"));
 	assert_int_equal(errors.n, 1); /* the option in it is not worth a second message */
 	assert_error("key = k\n" NODE, "t.ini:1: an option before the first section");
@@ -157,7 +161,8 @@ static void test_lines(void **state)
 	assert_error(NODE "user ; = x\n", "t.ini:5: not an option");
 	assert_error(NODE "[tun\n", "t.ini:5: not a section line");
 	assert_error(NODE "[tun] mtu = 3\n", "t.ini:5: not a section line");
-	assert_int_equal(parse("\xEF\xBB\xBF" NODE "[tun] ; fine\r\n \t \r\nmtu = 1300\r\n# x\n;y"), 0);
+	assert_int_equal(
+		parse("\xEF\xBB\xBF" NODE "[tun] ; fine\r\n \t \r\nmtu = 1300\r\n# x\n;y"), 0);
 	assert_int_equal(config.tun.mtu, 1300);
 
 	char text[1024] = NODE "psk-file = /";
@@ -166,7 +171,8 @@ static void test_lines(void **state)
 		memset(text + start + 12, 'x', line - 12);
 		strcpy(text + start + line, "\n");
 		if (line > LINES_LENGTH_MAX)
-			assert_error(text, "t.ini:5: the line is too long, expected at most 198 bytes");
+			assert_error(
+				text, "t.ini:5: the line is too long, expected at most 198 bytes");
 		else
 			assert_int_equal(parse(text), 0);
 		if (line <= LINES_LENGTH_MAX)
@@ -175,7 +181,8 @@ static void test_lines(void **state)
 
 	static const char nul[] = NODE "user = a\0b\n";
 	memset(&errors, 0, sizeof errors);
-	assert_int_equal(config_parse(nul, sizeof nul - 1, "t.ini", &config, &errors), ERR_MALFORMED);
+	assert_int_equal(
+		config_parse(nul, sizeof nul - 1, "t.ini", &config, &errors), ERR_MALFORMED);
 	assert_non_null(strstr(errors.text, "t.ini:5: a NUL byte"));
 }
 
@@ -183,7 +190,8 @@ static void test_all_errors(void **state)
 {
 	(void)state;
 	assert_error("[node]\nkey = k\nkey = l\n[tun]\nmtu = 1\n[http]\nlisten = 0.0.0.0:80\n",
-		"t.ini:3: 'key' in [node] is given twice, expected it once; the first is in line 2\n");
+		"t.ini:3: 'key' in [node] is given twice, expected it once; the first is in line "
+		"2\n");
 	assert_non_null(strstr(errors.text, "t.ini:5: 'mtu = 1'"));
 	assert_non_null(strstr(errors.text, "t.ini: 'certificate' in [node] is missing"));
 	assert_non_null(strstr(errors.text, "t.ini: 'network' in [node] is missing"));
@@ -193,7 +201,8 @@ static void test_all_errors(void **state)
 	char many[8192] = NODE "[nhrp]\n";
 	for (unsigned i = 0; i < 200; i++)
 		strcat(many, "prefix = 10.0.0.0/8\n");
-	assert_error(many, "t.ini:22: 'prefix = 10.0.0.0/8' in [nhrp], expected no more than 16 lines");
+	assert_error(
+		many, "t.ini:22: 'prefix = 10.0.0.0/8' in [nhrp], expected no more than 16 lines");
 	assert_int_equal(errors.n, 200 - CONFIG_LIST_MAX);
 	char end[64];
 	snprintf(end, sizeof end, "and %u more\n", errors.omitted);
@@ -231,7 +240,8 @@ static void test_examples(void **state)
 			strcat(text, line[0] == ';' ? line + 1 : line);
 			snprintf(head, sizeof head, "%.*s", (int)strcspn(line, " ="), line);
 			for (unsigned o = 0; line[0] == ';' && o < option_count; o++)
-				if (strcmp(head + 1, option_table[o].key) == 0 && option_table[o].preset)
+				if (strcmp(head + 1, option_table[o].key) == 0 &&
+					option_table[o].preset)
 					assert_non_null(strstr(line, option_table[o].preset));
 		}
 		fclose(f);
@@ -264,9 +274,16 @@ static void test_suggest(void **state)
 		const char *a, *b;
 		unsigned distance;
 	} rows[] = {
-		{"", "", 0}, {"port", "port", 0}, {"prot", "port", 1}, {"por", "port", 1},
-		{"porrt", "port", 1}, {"pork", "port", 1}, {"", "port", 4}, {"ca", "abc", 3},
-		{"holding-time", "holdingtime", 1}, {"kitten", "sitting", 3},
+		{"", "", 0},
+		{"port", "port", 0},
+		{"prot", "port", 1},
+		{"por", "port", 1},
+		{"porrt", "port", 1},
+		{"pork", "port", 1},
+		{"", "port", 4},
+		{"ca", "abc", 3},
+		{"holding-time", "holdingtime", 1},
+		{"kitten", "sitting", 3},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		assert_int_equal(suggest_distance(rows[i].a, rows[i].b), rows[i].distance);

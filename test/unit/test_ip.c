@@ -378,6 +378,8 @@ static void mss_clamp_leaves_alone(void **state)
 	}
 	ip[9] = IP_PROTO_UDP;
 	assert_false(ip_mss_clamp(ip, len, 1000));
+	len = build(ip, "10.1.2.3", "10.4.5.6", IP_PROTO_TCP, options, sizeof options);
+	assert_false(ip_mss_clamp(ip, len, 1000)); /* shorter than a TCP header */
 	assert_false(ip_mss_clamp(ip, 0, 1000));
 }
 

@@ -1,4 +1,4 @@
-/* Building and changing NHRP packets: order of extensions, bounds, round trips, helpers. */
+/* Building and changing NHRP packets: order of extensions, bounds, round trips. */
 #include "nhrp_fixture.h"
 #include "test/vectors/nhrp_random.h"
 #include "test/vectors/nhrp_same.h"
@@ -148,7 +148,7 @@ static void device_capabilities(void **state)
 	assert_int_equal(nhrp_encode(&back, out, sizeof out), ERR_MALFORMED);
 }
 
-static void cie_helpers(void **state)
+static void cie_meaning(void **state)
 {
 	(void)state;
 	static const struct {
@@ -287,7 +287,7 @@ int main(void)
 		cmocka_unit_test(transit_keeps_the_order),
 		cmocka_unit_test(our_order),
 		cmocka_unit_test(device_capabilities),
-		cmocka_unit_test(cie_helpers),
+		cmocka_unit_test(cie_meaning),
 		cmocka_unit_test(names),
 		cmocka_unit_test(unencodable),
 		cmocka_unit_test(many_extensions),

@@ -46,8 +46,10 @@ static void test_response(void **state)
 		{"HTTP/1.1 200 OK\r\n", ERR_MALFORMED, 0, NULL},
 		{"SSH-2.0-x\r\n\r\n", ERR_MALFORMED, 0, NULL},
 		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ERR_MALFORMED, 0, NULL},
-		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", ERR_MALFORMED, 0, NULL},
-		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", ERR_MALFORMED, 0, NULL},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", ERR_MALFORMED, 0,
+			NULL},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", ERR_MALFORMED,
+			0, NULL},
 		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nabc\r\n",
 			ERR_MALFORMED, 0, NULL},
 	};
@@ -70,15 +72,25 @@ static void test_cells(void **state)
 		enum cell kind;
 		const char *json, *text;
 	} rows[] = {
-		{CELL_TEXT, "\"a\"", "a"}, {CELL_TEXT, "\"\"", "-"}, {CELL_TEXT, "null", "-"},
-		{CELL_TEXT, "-7", "-7"}, {CELL_LIST, "[]", "-"}, {CELL_LIST, "[\"a\",\"b\"]", "a,b"},
-		{CELL_FLAG, "true", "yes"}, {CELL_FLAG, "null", "no"},
-		{CELL_BYTES, "1023", "1023"}, {CELL_BYTES, "1536", "1.5K"},
+		{CELL_TEXT, "\"a\"", "a"},
+		{CELL_TEXT, "\"\"", "-"},
+		{CELL_TEXT, "null", "-"},
+		{CELL_TEXT, "-7", "-7"},
+		{CELL_LIST, "[]", "-"},
+		{CELL_LIST, "[\"a\",\"b\"]", "a,b"},
+		{CELL_FLAG, "true", "yes"},
+		{CELL_FLAG, "null", "no"},
+		{CELL_BYTES, "1023", "1023"},
+		{CELL_BYTES, "1536", "1.5K"},
 		{CELL_BYTES, "9223372036854775807", "8.0E"},
-		{CELL_DURATION, "null", "-"}, {CELL_DURATION, "999", "0us"},
-		{CELL_DURATION, "1500000", "1.50ms"}, {CELL_DURATION, "59900000000", "59.9s"},
-		{CELL_DURATION, "60000000000", "1m00s"}, {CELL_DURATION, "3660000000000", "1h01m"},
-		{CELL_DURATION, "90000000000000", "1d01h"}, {CELL_DATE, "0", "1970-01-01 00:00 UTC"},
+		{CELL_DURATION, "null", "-"},
+		{CELL_DURATION, "999", "0us"},
+		{CELL_DURATION, "1500000", "1.50ms"},
+		{CELL_DURATION, "59900000000", "59.9s"},
+		{CELL_DURATION, "60000000000", "1m00s"},
+		{CELL_DURATION, "3660000000000", "1h01m"},
+		{CELL_DURATION, "90000000000000", "1d01h"},
+		{CELL_DATE, "0", "1970-01-01 00:00 UTC"},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		char text[CELL_MAX];
@@ -98,7 +110,8 @@ static void test_cells(void **state)
 static void test_table(void **state)
 {
 	(void)state;
-	static const struct column columns[] = {{"NAME", "name", CELL_TEXT}, {"UP", "up", CELL_FLAG}};
+	static const struct column columns[] = {
+		{"NAME", "name", CELL_TEXT}, {"UP", "up", CELL_FLAG}};
 	json_t *rows = json_pack("[{s:s,s:b},{s:s}]", "name", "spoke-1", "up", 1, "name", "b");
 	char *out = NULL;
 	size_t len = 0;

@@ -19,9 +19,16 @@ static int setup(void **state)
 {
 	(void)state;
 	engine = (struct engine){
-		.node = {.name = "spoke.example", .n_addresses = 1, .cert_not_after = WALL + 86400 * 60,
-			.bundle_number = 3, .bundle_not_after = WALL + 1, .started_ns = NOW - 7 * NS_PER_S,
-			.hubs = 1, .hubs_up = 1, .ready = true, .relay_in_daemon = true,
+		.node = {.name = "spoke.example",
+			.n_addresses = 1,
+			.cert_not_after = WALL + 86400 * 60,
+			.bundle_number = 3,
+			.bundle_not_after = WALL + 1,
+			.started_ns = NOW - 7 * NS_PER_S,
+			.hubs = 1,
+			.hubs_up = 1,
+			.ready = true,
+			.relay_in_daemon = true,
 			.ciphers = "AES-256-GCM"},
 		.n_peers = 3,
 	};
@@ -29,9 +36,16 @@ static int setup(void **state)
 	endpoint_parse("203.0.113.1:4754", 0, &engine.node.public_endpoint);
 	engine.counters.dropped[DROP_BAD_TAG] = 4;
 	engine.nhrp.in[1] = 5;
-	context = (struct status_context){.version = "1", .os = "Linux", .privileges = "CAP_NET_ADMIN",
-		.tun = "warren0", .port = 4754, .mtu = 1400, .workers = 2, .now = NOW,
-		.wall_s = WALL, .endpoints = true};
+	context = (struct status_context){.version = "1",
+		.os = "Linux",
+		.privileges = "CAP_NET_ADMIN",
+		.tun = "warren0",
+		.port = 4754,
+		.mtu = 1400,
+		.workers = 2,
+		.now = NOW,
+		.wall_s = WALL,
+		.endpoints = true};
 	return 0;
 }
 
@@ -71,8 +85,8 @@ static void test_node(void **state)
 	assert_string_equal(string_at(o, "version"), "1");
 	assert_string_equal(string_at(o, "name"), "spoke.example");
 	assert_string_equal(string_at(o, "role"), "spoke");
-	assert_string_equal(
-		json_string_value(json_array_get(json_object_get(o, "addresses"), 0)), "10.99.0.7/24");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(o, "addresses"), 0)),
+		"10.99.0.7/24");
 	assert_string_equal(string_at(o, "public_endpoint"), "203.0.113.1:4754");
 	assert_int_equal(integer_at(o, "uptime_s"), 7);
 	assert_int_equal(integer_at(o, "port"), 4754);
@@ -99,8 +113,8 @@ static unsigned warnings(const char *which)
 	json_t *o = node_json(), *value;
 	size_t i;
 	unsigned found = 0;
-	json_array_foreach(json_object_get(o, "warnings"), i, value)
-		found += strstr(json_string_value(value), which) != NULL;
+	json_array_foreach(json_object_get(o, "warnings"), i, value) found +=
+		strstr(json_string_value(value), which) != NULL;
 	json_decref(o);
 	return found;
 }

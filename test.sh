@@ -1,0 +1,88 @@
+#!/bin/bash
+# Builds and tests warren. As root on Debian 12 it installs what is missing first.
+#
+#   ./test.sh            everything: gcc, clang, ThreadSanitizer, then all tests with ASan and UBSan
+#   ./test.sh unit       one module at a time, and the protocol's published test vectors
+#   ./test.sh vectors    only those that check against vectors
+#   ./test.sh sim        whole networks in one process, on a virtual clock
+#   ./test.sh fuzz       replays each parser's corpus, then fuzzes it ($FUZZ_SECONDS each, 10)
+#   ./test.sh cli        the `warren` command
+#   ./test.sh lint       layers, symbols, format, words
+#   ./test.sh lab        real daemons in network namespaces (root)
+#
+# The last lines are ctest's own summary. Any failure, and as root any skipped test, is a failure.
+set -euo pipefail
+cd "$(dirname "$0")"
+# shellcheck source=test/lab/packages.sh
+. test/lab/packages.sh
+
+say() {
+	printf '\n== %s (%d:%02d)\n' "$*" $((SECONDS / 60)) $((SECONDS % 60))
+}
+
+# run_tests PRESET ctest-options: fails if none is chosen, one fails, or one is skipped as root.
+run_tests() {
+	local preset=$1 log status=0
+	shift
+	log=$(mktemp)
+	ctest --test-dir "build/$preset" --output-on-failure --no-tests=error "$@" 2>&1 | tee "$log" ||
+		status=1
+	if [ "$(id -u)" = 0 ] && grep -q '\*\*\*Skipped' "$log"; then
+		echo "Skipped tests count as failures here."
+		status=1
+	fi
+	rm -f "$log"
+	return $status
+}
+
+jobs=$(nproc)
+what=${1:-all}
+case $what in
+all)
+	install_missing build test lab
+	say "gcc"
+	build dev
+	say "clang"
+	build clang
+	say "ThreadSanitizer"
+	build tsan
+	run_tests tsan -j "$jobs" -L '^unit$' --quiet
+	say "ASan and UBSan, and the lab with the debug build"
+	build asan
+	WARREN_BIN=$PWD/build/dev run_tests asan -j "$jobs"
+	;;
+unit | vectors | sim | cli)
+	install_missing build
+	build asan
+	run_tests asan -j "$jobs" -L "^$what\$"
+	;;
+fuzz)
+	install_missing build test
+	build fuzz
+	for target in build/fuzz/test/fuzz_*; do
+		[ -x "$target" ] || continue
+		name=${target##*/fuzz_}
+		say "$name"
+		# New inputs go to a directory of their own; the corpus stays as it is.
+		mkdir -p "build/fuzz/found/$name"
+		quietly "$target" -max_total_time="${FUZZ_SECONDS:-10}" -print_final_stats=1 \
+			-artifact_prefix="build/fuzz/found/" "build/fuzz/found/$name" "test/fuzz/corpus/$name"
+	done
+	build asan
+	run_tests asan -j "$jobs" -L '^fuzz$'
+	;;
+lint)
+	install_missing build test
+	build dev
+	run_tests dev -L '^lint$'
+	;;
+lab)
+	install_missing build lab
+	build dev
+	run_tests dev -L '^lab$'
+	;;
+*)
+	sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+	;;
+esac

@@ -1,0 +1,485 @@
+#include "test/fake/platform_fake.h"
+
+#include "core/base/err.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SOCKETS_MAX 17
+#define QUEUES_MAX  16
+#define TABLE_MAIN  254
+
+struct fake fake;
+
+/* ---- Queues ----------------------------------------------------------------------------------- */
+
+struct item {
+	struct item *next;
+	struct fake_packet packet;
+};
+
+/* First in, first out; a byte in the pipe for each item. */
+struct queue {
+	int fd[2];
+	struct item *first, **last;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void queue_init(struct queue *q)
+{
+	int rc = pipe2(q->fd, O_NONBLOCK | O_CLOEXEC);
+	assert(rc == 0);
+	(void)rc;
+	q->first = NULL;
+	q->last = &q->first;
+}
+
+static bool queue_take(struct queue *q, struct fake_packet *out)
+{
+	char byte;
+	pthread_mutex_lock(&lock);
+	struct item *item = q->first;
+	if (item && read(q->fd[0], &byte, 1) == 1) {
+		q->first = item->next;
+		if (!q->first)
+			q->last = &q->first;
+		*out = item->packet;
+	}
+	pthread_mutex_unlock(&lock);
+	free(item);
+	return item != NULL;
+}
+
+static void queue_put(struct queue *q, const struct fake_packet *packet)
+{
+	struct item *item = malloc(sizeof *item);
+	assert(item);
+	item->next = NULL;
+	item->packet = *packet;
+	pthread_mutex_lock(&lock);
+	*q->last = item;
+	q->last = &item->next;
+	ssize_t n = write(q->fd[1], "", 1);
+	pthread_mutex_unlock(&lock);
+	assert(n == 1); /* a test that feeds 64 Ki packets without anyone reading them */
+	(void)n;
+}
+
+static void queue_fini(struct queue *q)
+{
+	struct fake_packet packet;
+	while (queue_take(q, &packet))
+		;
+	close(q->fd[0]);
+	close(q->fd[1]);
+}
+
+static bool send_fails(void)
+{
+	unsigned n = fake.fail_sends;
+	while (n > 0)
+		if (atomic_compare_exchange_weak(&fake.fail_sends, &n, n - 1))
+			return true;
+	return false;
+}
+
+void fake_reset(void)
+{
+	assert(!fake.tun && !fake.udp && !fake.netmon);
+	fake = (struct fake){0};
+}
+
+/* ---- TUN -------------------------------------------------------------------------------------- */
+
+struct tun {
+	struct tun_config config;
+	struct queue in[QUEUES_MAX], out;
+};
+
+int tun_open(struct tun **out, const struct tun_config *config, const struct env *env)
+{
+	(void)env;
+	*out = NULL;
+	if (config->mtu > PKT_ROOM || config->queues > QUEUES_MAX)
+		return ERR_UNSUPPORTED;
+	struct tun *tun = fake.fail_opens ? NULL : calloc(1, sizeof *tun);
+	if (!tun)
+		return ERR_SYSTEM;
+	tun->config = *config;
+	for (unsigned i = 0; i < config->queues; i++)
+		queue_init(&tun->in[i]);
+	queue_init(&tun->out);
+	*out = fake.tun = tun;
+	return 0;
+}
+
+void tun_close(struct tun *tun)
+{
+	if (!tun)
+		return;
+	for (unsigned i = 0; i < tun->config.queues; i++)
+		queue_fini(&tun->in[i]);
+	queue_fini(&tun->out);
+	fake.tun = NULL;
+	free(tun);
+}
+
+struct tun_caps tun_caps(const struct tun *tun)
+{
+	return (struct tun_caps){.queues = tun->config.queues};
+}
+
+const char *tun_name(const struct tun *tun)
+{
+	return tun->config.name;
+}
+
+unsigned tun_ifindex(const struct tun *tun)
+{
+	(void)tun;
+	return FAKE_IFINDEX;
+}
+
+int tun_fd(const struct tun *tun, unsigned queue)
+{
+	return tun->in[queue].fd[0];
+}
+
+int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_budget)
+{
+	struct fake_packet packet;
+	size_t bytes = 0;
+	for (b->n = 0; b->n < b->cap && bytes < byte_budget; b->n++) {
+		if (!queue_take(&tun->in[queue], &packet))
+			break;
+		struct pkt *p = pkt_reset(b, b->n);
+		memcpy(p->data, packet.data, packet.len);
+		p->len = packet.len;
+		bytes += packet.len;
+	}
+	return b->n;
+}
+
+void tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b)
+{
+	for (uint16_t i = 0; i < b->n; i++) {
+		struct pkt *p = &b->v[i];
+		if (p->verdict != PKT_WRITE_TUN)
+			continue;
+		if (p->gso_size != 0 || p->len > PKT_ROOM || send_fails()) {
+			pkt_drop(p, DROP_SEND_FAILED);
+			continue;
+		}
+		struct fake_packet packet = {.queue = queue, .len = p->len};
+		memcpy(packet.data, p->data, p->len);
+		queue_put(&tun->out, &packet);
+	}
+}
+
+void fake_tun_feed(struct tun *tun, unsigned queue, const void *data, size_t len)
+{
+	struct fake_packet packet = {.len = (uint32_t)len};
+	assert(len <= sizeof packet.data);
+	memcpy(packet.data, data, len);
+	queue_put(&tun->in[queue], &packet);
+}
+
+bool fake_tun_take(struct tun *tun, struct fake_packet *out)
+{
+	return queue_take(&tun->out, out);
+}
+
+/* ---- UDP -------------------------------------------------------------------------------------- */
+
+struct udp {
+	uint16_t port;
+	unsigned n;
+	struct queue in[SOCKETS_MAX][2], out;
+	bool open[2]; /* IPv4, IPv6 */
+};
+
+int udp_open(struct udp **out, const struct udp_config *config, const struct env *env)
+{
+	(void)env;
+	*out = NULL;
+	if (config->workers >= SOCKETS_MAX)
+		return ERR_UNSUPPORTED;
+	struct udp *udp = fake.fail_opens ? NULL : calloc(1, sizeof *udp);
+	if (!udp)
+		return ERR_SYSTEM;
+	udp->port = config->port ? config->port : 40000;
+	udp->n = 1 + config->workers;
+	udp->open[0] = config->address.family != 6;
+	udp->open[1] = config->address.family != 4;
+	for (unsigned i = 0; i < udp->n; i++) {
+		queue_init(&udp->in[i][0]);
+		queue_init(&udp->in[i][1]);
+	}
+	queue_init(&udp->out);
+	*out = fake.udp = udp;
+	return 0;
+}
+
+void udp_close(struct udp *udp)
+{
+	if (!udp)
+		return;
+	for (unsigned i = 0; i < udp->n; i++) {
+		queue_fini(&udp->in[i][0]);
+		queue_fini(&udp->in[i][1]);
+	}
+	queue_fini(&udp->out);
+	fake.udp = NULL;
+	free(udp);
+}
+
+uint16_t udp_port(const struct udp *udp)
+{
+	return udp->port;
+}
+
+int udp_fd(const struct udp *udp, unsigned socket, uint8_t family)
+{
+	bool open = socket < udp->n && addr_size(family) && udp->open[family == 6];
+	return open ? udp->in[socket][family == 6].fd[0] : -1;
+}
+
+int udp_recv(struct udp *udp, unsigned socket, uint8_t family, struct pkt_batch *b)
+{
+	struct fake_packet packet;
+	if (udp_fd(udp, socket, family) < 0)
+		return ERR_SYSTEM;
+	for (b->n = 0; b->n < b->cap && b->n < PKT_BATCH; b->n++) {
+		if (!queue_take(&udp->in[socket][family == 6], &packet))
+			break;
+		struct pkt *p = pkt_reset(b, b->n);
+		memcpy(p->data, packet.data, packet.len);
+		p->len = packet.len;
+		p->remote = packet.remote;
+		p->local = packet.local;
+		p->tos = packet.tos;
+	}
+	return b->n;
+}
+
+static bool send_datagram(struct udp *udp, struct fake_packet *packet, const void *data, size_t len)
+{
+	if (udp_fd(udp, packet->queue, packet->remote.addr.family) < 0 || len > PKT_ROOM ||
+		send_fails())
+		return false;
+	packet->len = (uint32_t)len;
+	memcpy(packet->data, data, len);
+	queue_put(&udp->out, packet);
+	return true;
+}
+
+void udp_send(struct udp *udp, unsigned socket, struct pkt_batch *b)
+{
+	for (uint16_t i = 0; i < b->n; i++) {
+		struct pkt *p = &b->v[i];
+		struct fake_packet packet = {.remote = p->remote, .local = p->local, .tos = p->tos,
+			.ttl = p->ttl, .queue = socket};
+		uint32_t step = p->gso_size ? p->gso_size : p->len;
+		for (uint32_t at = 0; at < p->len && p->verdict == PKT_SEND_UDP; at += step)
+			if (!send_datagram(udp, &packet, p->data + at,
+				    p->len - at < step ? p->len - at : step))
+				pkt_drop(p, DROP_SEND_FAILED);
+	}
+}
+
+int udp_send_one(struct udp *udp, const struct endpoint *to, const struct ip_addr *from, uint8_t ttl,
+	const void *data, size_t len)
+{
+	struct fake_packet packet = {.remote = *to, .ttl = ttl};
+	if (from)
+		packet.local = *from;
+	return send_datagram(udp, &packet, data, len) ? 0 : ERR_SYSTEM;
+}
+
+void fake_udp_feed(struct udp *udp, unsigned socket, const struct fake_packet *packet)
+{
+	assert(udp_fd(udp, socket, packet->remote.addr.family) >= 0);
+	queue_put(&udp->in[socket][packet->remote.addr.family == 6], packet);
+}
+
+bool fake_udp_take(struct udp *udp, struct fake_packet *out)
+{
+	return queue_take(&udp->out, out);
+}
+
+/* ---- Routes and addresses --------------------------------------------------------------------- */
+
+struct news { /* travels in a fake_packet's data */
+	bool is_route, deleted;
+	struct kernel_route route;
+	uint32_t ifindex;
+	struct prefix address;
+};
+
+_Static_assert(sizeof(struct news) <= PKT_ROOM, "news fit into a packet");
+
+struct netmon {
+	struct netmon_events events;
+	struct queue news;
+};
+
+int netmon_open(struct netmon **out, const uint32_t *tables, unsigned n_tables,
+	const struct netmon_events *events, const struct env *env)
+{
+	(void)tables, (void)n_tables, (void)env;
+	struct netmon *m = fake.fail_opens ? NULL : calloc(1, sizeof *m);
+	*out = m;
+	if (!m)
+		return ERR_SYSTEM;
+	m->events = *events;
+	queue_init(&m->news);
+	fake.netmon = m;
+	netmon_resync(m);
+	return 0;
+}
+
+void netmon_close(struct netmon *m)
+{
+	if (!m)
+		return;
+	queue_fini(&m->news);
+	fake.netmon = NULL;
+	free(m);
+}
+
+int netmon_fd(const struct netmon *m)
+{
+	return m->news.fd[0];
+}
+
+void netmon_read(struct netmon *m)
+{
+	struct fake_packet packet;
+	struct news news;
+	while (queue_take(&m->news, &packet)) {
+		memcpy(&news, packet.data, sizeof news);
+		if (news.is_route)
+			m->events.route(m->events.ctx, &news.route, news.deleted);
+		else
+			m->events.address(
+				m->events.ctx, news.ifindex, &news.address, news.deleted);
+	}
+}
+
+static struct kernel_route kernel_route_of(const struct fake_route *r)
+{
+	return (struct kernel_route){.prefix = r->prefix, .gateway = r->gateway,
+		.ifindex = r->ifindex, .table = TABLE_MAIN, .metric = r->metric,
+		.protocol = ROUTE_PROTOCOL_WARREN, .kind = ROUTE_UNICAST};
+}
+
+/* All that this kernel has of its own are the routes that were installed. */
+void netmon_resync(struct netmon *m)
+{
+	m->events.reset(m->events.ctx);
+	for (unsigned i = 0; i < fake.n_routes; i++) {
+		struct kernel_route route = kernel_route_of(&fake.routes[i]);
+		m->events.route(m->events.ctx, &route, false);
+	}
+	m->events.synced(m->events.ctx);
+}
+
+static void announce(struct netmon *m, const struct news *news)
+{
+	struct fake_packet packet = {.len = sizeof *news};
+	memcpy(packet.data, news, sizeof *news);
+	queue_put(&m->news, &packet);
+}
+
+void fake_announce_route(struct netmon *m, const struct kernel_route *route, bool deleted)
+{
+	announce(m, &(struct news){.is_route = true, .route = *route, .deleted = deleted});
+}
+
+void fake_announce_address(
+	struct netmon *m, uint32_t ifindex, const struct prefix *address, bool deleted)
+{
+	announce(m, &(struct news){.ifindex = ifindex, .address = *address, .deleted = deleted});
+}
+
+static struct fake_route *find_route(const struct prefix *prefix, uint32_t metric)
+{
+	for (unsigned i = 0; i < fake.n_routes; i++)
+		if (fake.routes[i].metric == metric && prefix_equal(&fake.routes[i].prefix, prefix))
+			return &fake.routes[i];
+	return NULL;
+}
+
+int route_add(struct netmon *m, const struct prefix *prefix, const struct ip_addr *gateway,
+	uint32_t ifindex, uint32_t metric)
+{
+	struct fake_route *r = find_route(prefix, metric);
+	if (!r && fake.n_routes == FAKE_ROUTES)
+		return ERR_SYSTEM;
+	if (!r)
+		r = &fake.routes[fake.n_routes++];
+	*r = (struct fake_route){.prefix = *prefix, .ifindex = ifindex, .metric = metric};
+	if (gateway)
+		r->gateway = *gateway;
+	struct kernel_route route = kernel_route_of(r);
+	fake_announce_route(m, &route, false);
+	return 0;
+}
+
+int route_delete(struct netmon *m, const struct prefix *prefix, const struct ip_addr *gateway,
+	uint32_t ifindex, uint32_t metric)
+{
+	struct fake_route *r = find_route(prefix, metric);
+	if (!r || r->ifindex != ifindex || (gateway && !addr_equal(gateway, &r->gateway)))
+		return 0;
+	struct kernel_route route = kernel_route_of(r);
+	*r = fake.routes[--fake.n_routes];
+	fake_announce_route(m, &route, true);
+	return 0;
+}
+
+/* ---- The rest --------------------------------------------------------------------------------- */
+
+uint64_t os_now_ns(void)
+{
+	return fake.now_ns;
+}
+
+uint64_t os_wall_s(void)
+{
+	return fake.wall_s;
+}
+
+int os_drop_privileges(const char *user, const struct env *env)
+{
+	(void)user, (void)env;
+	return 0;
+}
+
+void os_harden(const struct env *env)
+{
+	(void)env;
+}
+
+int os_peer_credentials(int fd, unsigned *uid, unsigned *gid)
+{
+	*uid = *gid = 0;
+	return fd < 0 ? ERR_SYSTEM : 0;
+}
+
+void os_describe(char *out, size_t cap)
+{
+	snprintf(out, cap, "Fake 1.0 memory");
+}
+
+const char *os_privileges(void)
+{
+	return "none";
+}

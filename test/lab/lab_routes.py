@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""The kernel's routes decide: mirrored next hops, shortcuts above them, routes that come and go."""
+
+from netlab import TUN, World, expect, run, scenario, until
+
+
+def find(node, prefix, source):
+    return [r for r in node.routes() if r["prefix"] == prefix and r["source"] == source]
+
+
+@scenario
+def next_hop_is_a_spoke(lab):
+    """Phase 2: `ip route add LAN via the far spoke` works without a line in any config."""
+    world = World(lab, prefixes=None, advertise=False).start()
+    a, b = world.spokes["a"], world.spokes["b"]
+    host = world.sites["a"].host
+    expect(not host.reachable("192.168.2.10"), "a reaches b's LAN before there is a route")
+    a.ns.ip("route add 192.168.2.0/24 via 10.77.0.12 dev " + TUN)
+    b.ns.ip("route add 192.168.1.0/24 via 10.77.0.11 dev " + TUN)
+    until("the LANs reach each other", lambda: host.reachable("192.168.2.10"), 5)
+    ping = world.make_direct()
+    expect(ping.lost <= 1, "%d lost" % ping.lost)  # the one that the end cut off
+    mirrored = until("a mirrors the route", lambda: find(a, "192.168.2.0/24", "kernel"))
+    expect(mirrored[0]["gateway"] == "10.77.0.12", "gateway is %s" % mirrored[0]["gateway"])
+
+    # The route goes, the traffic goes with it: no shortcut outlives what it stood on.
+    a.ns.ip("route del 192.168.2.0/24 via 10.77.0.12 dev " + TUN)
+    until("no traffic without the route", lambda: not host.reachable("192.168.2.10", 0.3), 5)
+
+
+@scenario
+def next_hop_is_the_hub(lab):
+    """Phase 3: a route by the hub gets a shortcut above it, and takes it along when it goes."""
+    world = World(lab, prefixes=None, advertise=False).start()
+    a, b = world.spokes["a"], world.spokes["b"]
+    a.ns.ip("route add 192.168.0.0/16 via 10.77.0.1 dev " + TUN)
+    b.ns.ip("route add 192.168.0.0/16 via 10.77.0.1 dev " + TUN)
+    world.make_direct()
+    shortcut = until("a has the shortcut", lambda: find(a, "192.168.2.0/24", "shortcut"))[0]
+    expect(shortcut["active"] and shortcut["peer"] == "b", "shortcut: %s" % shortcut)
+    before = world.hub.hairpinned()
+    expect(world.sites["a"].host.ping("192.168.2.10", 10, 0.02).lost == 0, "lost on the shortcut")
+    expect(world.hub.hairpinned() == before, "the shortcut is not used")
+
+    a.ns.ip("route del 192.168.0.0/16 via 10.77.0.1 dev " + TUN)
+    until("the shortcut goes with its route", lambda: not find(a, "192.168.2.0/24", "shortcut"), 5)
+    expect(not world.sites["a"].host.reachable("192.168.2.10", 0.3), "traffic without a route")
+
+
+@scenario
+def a_more_specific_route_wins(lab):
+    """A longer prefix of the kernel's beats a shortcut; a blackhole route is obeyed."""
+    world = World(lab).start()
+    a, host = world.spokes["a"], world.sites["a"].host
+    world.make_direct()
+    until("a has the shortcut", lambda: find(a, "192.168.2.0/24", "shortcut"))
+    a.ns.ip("route add blackhole 192.168.2.10/32")
+    until("the blackhole is obeyed", lambda: not host.reachable("192.168.2.10", 0.3), 5)
+    a.ns.ip("route del blackhole 192.168.2.10/32")
+    until("traffic again", lambda: host.reachable("192.168.2.10", 0.5), 5)
+
+
+@scenario
+def hub_installs_and_withdraws(lab):
+    """A registered prefix is a kernel route on the hub; it goes when the spoke says good-bye."""
+    world = World(lab).start()
+    routes = lambda: [r["dst"] for r in world.hub_ns.ip_json("route")]
+    until("the hub has the spokes' LANs", lambda: {"192.168.1.0/24", "192.168.2.0/24"} <= set(routes()))
+    learnt = [r["dst"] for r in world.spokes["a"].ns.ip_json("route") if r.get("dev") == TUN]
+    expect("192.168.0.0/16" in learnt, "a did not install what the hub advertises: %s" % learnt)
+    world.spokes["b"].stop()
+    until("b's LAN is withdrawn", lambda: "192.168.2.0/24" not in routes(), 5)
+    expect("192.168.1.0/24" in routes(), "a's LAN went too")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,54 @@
+# shellcheck shell=sh
+# Sourced by demo.sh, test.sh and test/bench/run.sh. Quiet unless there is something to do or to tell.
+
+packages_of() {
+	case $1 in
+	build)
+		echo gcc libc6-dev cmake ninja-build pkg-config libsodium-dev libuv1-dev libinih-dev \
+			libmnl-dev libmicrohttpd-dev libjansson-dev libcmocka-dev
+		;;
+	lab) echo iproute2 nftables conntrack iputils-ping tcpdump tshark iperf3 ethtool python3 ;;
+	test) echo clang libclang-rt-14-dev clang-format-14 binutils ;;
+	bench) echo iproute2 iperf3 python3 wireguard-go wireguard-tools ;;
+	esac
+}
+
+# install_missing SET...: installs the Debian packages of these sets that are missing, when root.
+install_missing() {
+	missing=
+	for set in "$@"; do
+		for package in $(packages_of "$set"); do
+			status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)
+			[ "$status" = installed ] || missing="$missing $package"
+		done
+	done
+	[ -n "$missing" ] || return 0
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		echo "These Debian packages are missing, and installing them takes root:$missing" >&2
+		return 1
+	fi
+	echo "Installing:$missing"
+	export DEBIAN_FRONTEND=noninteractive
+	quietly apt-get -q update
+	# shellcheck disable=SC2086
+	quietly apt-get -q -y install --no-install-recommends $missing
+}
+
+# build PRESET [cmake option...]: configures and builds.
+build() {
+	preset=$1
+	shift
+	quietly cmake --preset "$preset" "$@" && quietly cmake --build --preset "$preset" -j "$(nproc)"
+}
+
+# Runs a command and shows its output only if it fails.
+quietly() {
+	log=$(mktemp)
+	if "$@" >"$log" 2>&1; then
+		rm -f "$log"
+	else
+		cat "$log" >&2
+		rm -f "$log"
+		return 1
+	fi
+}

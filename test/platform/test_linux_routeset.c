@@ -1,0 +1,189 @@
+#include "platform/linux/routeset.h"
+#include "test/platform/linux_lab.h"
+
+#include <stdio.h>
+
+/* The part of the mirror's source that needs no kernel. */
+
+static struct routeset set;
+static struct kernel_route told;
+
+static int setup(void **state)
+{
+	(void)state;
+	return routeset_init(&set, lab_env());
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	routeset_fini(&set);
+	return 0;
+}
+
+/* An announcement with one hop on this interface. */
+static struct routemsg message(const char *prefix, uint32_t ifindex)
+{
+	struct routemsg m = {.n_hops = 1};
+	assert_true(prefix_parse(prefix, &m.route.prefix));
+	m.route.table = 254;
+	m.hops[0].ifindex = ifindex;
+	return m;
+}
+
+static enum routeset_change add(struct routemsg m)
+{
+	return routeset_apply(&set, &m, &told);
+}
+
+static enum routeset_change del(struct routemsg m)
+{
+	m.deleted = true;
+	return routeset_apply(&set, &m, &told);
+}
+
+static void test_order(void **state)
+{
+	(void)state;
+	struct routemsg one = message("10.0.0.0/8", 1), two = message("10.0.0.0/8", 2);
+	assert_int_equal(add(one), ROUTESET_SET);
+	two.append = true;
+	assert_int_equal(add(two), ROUTESET_SAME); /* behind */
+	assert_int_equal(del(one), ROUTESET_SET);
+	assert_int_equal(told.ifindex, 2);
+	assert_int_equal(add(one), ROUTESET_SET); /* ahead */
+	assert_int_equal(told.ifindex, 1);
+	assert_int_equal(del(two), ROUTESET_SAME);
+	assert_int_equal(del(one), ROUTESET_GONE);
+	assert_int_equal(told.ifindex, 1);
+	assert_int_equal(del(one), ROUTESET_LOST);
+	assert_int_equal(set.n, 0);
+}
+
+static void test_keys(void **state)
+{
+	(void)state;
+	struct routemsg m = message("10.0.0.0/8", 1);
+	assert_int_equal(add(m), ROUTESET_SET);
+	m.route.metric = 1;
+	assert_int_equal(add(m), ROUTESET_SET);
+	m.route.tos = 8;
+	assert_int_equal(add(m), ROUTESET_SET);
+	m.route.table = 255;
+	assert_int_equal(add(m), ROUTESET_SET);
+	assert_int_equal(add(message("10.0.0.0/9", 1)), ROUTESET_SET);
+	assert_int_equal(add(message("a00::/8", 1)), ROUTESET_SET);
+	assert_int_equal(set.n, 6);
+	routeset_clear(&set);
+	assert_int_equal(set.n, 0);
+	assert_int_equal(add(m), ROUTESET_SET);
+}
+
+static void test_replaced(void **state)
+{
+	(void)state;
+	struct routemsg one = message("10.0.0.0/8", 1), two = message("10.0.0.0/8", 2);
+	add(one);
+	two.replaces = true;
+	assert_int_equal(add(two), ROUTESET_SET);
+	assert_int_equal(told.ifindex, 2);
+	assert_int_equal(set.n, 1);
+	assert_int_equal(add(two), ROUTESET_SAME);
+	two.route.protocol = 99; /* another's now */
+	assert_int_equal(add(two), ROUTESET_SET);
+	add(one);
+	assert_int_equal(add(two), ROUTESET_LOST); /* which of the two? */
+}
+
+static void test_twice(void **state)
+{
+	(void)state;
+	struct routemsg one = message("10.0.0.0/8", 1);
+	one.append = true;
+	assert_int_equal(add(one), ROUTESET_SET);
+	assert_int_equal(add(one), ROUTESET_SAME);
+	assert_int_equal(del(one), ROUTESET_LOST); /* is there still one? */
+}
+
+static void test_legs(void **state)
+{
+	(void)state;
+	struct routemsg m = message("2001:db8::/32", 1), leg;
+	m.n_hops = 3;
+	for (unsigned i = 0; i < 3; i++) {
+		m.hops[i].ifindex = 1 + i;
+		assert_true(addr_parse("fe80::1", &m.hops[i].gateway));
+	}
+	m.hops[0].dead = true;
+	assert_int_equal(add(m), ROUTESET_SET);
+	assert_int_equal(told.ifindex, 2);
+	assert_true(set.dead_hops);
+	leg = m;
+	leg.n_hops = 1;
+	leg.hops[0] = m.hops[1];
+	assert_int_equal(del(leg), ROUTESET_SET);
+	assert_int_equal(told.ifindex, 3);
+	leg.hops[0] = m.hops[2];
+	assert_int_equal(del(leg), ROUTESET_GONE); /* the one left is dead */
+	m.replaces = true;
+	m.hops[0].dead = false;
+	assert_int_equal(add(m), ROUTESET_SET);
+	assert_int_equal(set.n, 3);
+	assert_int_equal(del(m), ROUTESET_GONE);
+	assert_int_equal(set.n, 0);
+}
+
+static void test_nexthop(void **state)
+{
+	(void)state;
+	struct routemsg m = message("10.0.0.0/8", 1), other = message("10.0.0.0/8", 9);
+	m.nexthop_id = 5;
+	m.n_hops = 2;
+	m.hops[1].ifindex = 2;
+	add(other);
+	add(m);
+	assert_true(routeset_uses_nexthop(&set, 5));
+	assert_false(routeset_uses_nexthop(&set, 6));
+	m.n_hops = 0; /* the object is gone, so its hops are not known */
+	assert_int_equal(del(m), ROUTESET_SET);
+	assert_int_equal(told.ifindex, 9);
+	assert_int_equal(del(m), ROUTESET_LOST);
+	assert_int_equal(set.n, 1);
+}
+
+static void test_many(void **state)
+{
+	(void)state;
+	char text[32];
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 20000; i++) {
+			snprintf(text, sizeof text, "10.%u.%u.0/24", i >> 8, i & 255);
+			struct routemsg m = message(text, 1), n = message(text, 2);
+			n.append = true;
+			assert_int_equal(add(m), ROUTESET_SET);
+			assert_int_equal(add(n), ROUTESET_SAME);
+		}
+		assert_int_equal(set.n, 40000);
+		for (unsigned i = 0; i < 20000; i++) {
+			snprintf(text, sizeof text, "10.%u.%u.0/24", i >> 8, i & 255);
+			assert_int_equal(del(message(text, 1)), ROUTESET_SET);
+			assert_int_equal(del(message(text, 2)), ROUTESET_GONE);
+		}
+		assert_int_equal(set.n, 0);
+	}
+	assert_int_equal(set.cap, 65536);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_twice, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_legs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nexthop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+	};
+	return cmocka_run_group_tests_name("linux routeset", tests, NULL, NULL);
+}
