@@ -18,16 +18,17 @@
 struct tun;
 
 struct tun_config {
-	char name[16];     /* with its NUL; "" = the system's choice, "warren%d" = the first free */
-	uint16_t mtu;      /* bytes of an inner IP packet, at most PKT_ROOM */
-	unsigned queues;   /* wanted; 1 where the system has no multi-queue */
+	char name[16];   /* with its NUL; "" = the system's choice, "warren%d" = the first free */
+	uint16_t mtu;    /* bytes of an inner IP packet, at most PKT_ROOM */
+	unsigned queues; /* wanted; 1 where the system has no multi-queue */
 	unsigned n_addresses;
-	struct prefix addresses[8]; /* interface addresses with subnet length, link-local included */
+	struct prefix
+		addresses[8]; /* interface addresses with subnet length, link-local included */
 };
 
 struct tun_caps {
-	unsigned queues;  /* got */
-	bool gso_read;    /* tun_read may deliver trains (gso_size != 0) */
+	unsigned queues; /* got */
+	bool gso_read;   /* tun_read may deliver trains (gso_size != 0) */
 	bool gso_write;
 };
 
@@ -91,8 +92,8 @@ int udp_recv(struct udp *udp, unsigned socket, uint8_t family, struct pkt_batch 
  */
 void udp_send(struct udp *udp, unsigned socket, struct pkt_batch *b);
 /* One datagram from socket 0 (control loop); from may be NULL. 0 or ERR_SYSTEM (not logged). */
-int udp_send_one(struct udp *udp, const struct endpoint *to, const struct ip_addr *from, uint8_t ttl,
-	const void *data, size_t len);
+int udp_send_one(struct udp *udp, const struct endpoint *to, const struct ip_addr *from,
+	uint8_t ttl, const void *data, size_t len);
 
 /* ---- Routes and addresses ------------------------------------------------------------------- */
 
@@ -114,8 +115,8 @@ struct kernel_route {
 	uint32_t table;
 	uint32_t metric;
 	uint8_t tos;
-	uint8_t protocol;       /* who installed it; ROUTE_PROTOCOL_WARREN = we did */
-	uint8_t kind;           /* enum route_kind */
+	uint8_t protocol; /* who installed it; ROUTE_PROTOCOL_WARREN = we did */
+	uint8_t kind;     /* enum route_kind */
 };
 
 #define ROUTE_PROTOCOL_WARREN 141  /* rtm_protocol of the routes that we install */

@@ -24,7 +24,8 @@ int addr_compare(const struct ip_addr *a, const struct ip_addr *b)
 
 bool addr_is_multicast(const struct ip_addr *a)
 {
-	return a->family == 4 ? (a->bytes[0] & 0xf0) == 0xe0 : a->family == 6 && a->bytes[0] == 0xff;
+	return a->family == 4 ? (a->bytes[0] & 0xf0) == 0xe0
+			      : a->family == 6 && a->bytes[0] == 0xff;
 }
 
 bool addr_is_loopback(const struct ip_addr *a)
@@ -33,8 +34,9 @@ bool addr_is_loopback(const struct ip_addr *a)
 	static const uint8_t mapped_loopback[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
 	if (a->family == 4)
 		return a->bytes[0] == 127;
-	return a->family == 6 && (memcmp(a->bytes, loopback6, 16) == 0 ||
-					 memcmp(a->bytes, mapped_loopback, sizeof mapped_loopback) == 0);
+	return a->family == 6 &&
+		(memcmp(a->bytes, loopback6, 16) == 0 ||
+			memcmp(a->bytes, mapped_loopback, sizeof mapped_loopback) == 0);
 }
 
 bool addr_is_link_local(const struct ip_addr *a)

@@ -13,8 +13,7 @@ struct bucket {
  * Takes one token: at most burst at once, one more each interval_ns. False when there is none, and
  * then nothing is taken. The state is the moment of fullness alone, so no remainder is ever lost.
  */
-static inline bool bucket_take(
-	struct bucket *b, uint64_t interval_ns, unsigned burst, uint64_t now)
+static inline bool bucket_take(struct bucket *b, uint64_t interval_ns, unsigned burst, uint64_t now)
 {
 	uint64_t base = b->full_at > now ? b->full_at : now;
 	if (base - now > interval_ns * (burst - 1))

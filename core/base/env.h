@@ -9,7 +9,7 @@
  * What the core is given instead of reaching for it: randomness, wall clock, a log. Monotonic time is
  * always an argument, in ns, counting suspended time; deadlines are absolute.
  */
-#define TS_NEVER UINT64_MAX
+#define TS_NEVER  UINT64_MAX
 #define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 

@@ -14,8 +14,8 @@
 #define EPOCH_WORKERS 16
 
 struct epoch {
-	_Atomic uint64_t now;                     /* grows with every retirement, from 1 */
-	_Atomic uint64_t inside[EPOCH_WORKERS];   /* epoch seen when the batch began, 0 = outside */
+	_Atomic uint64_t now;                   /* grows with every retirement, from 1 */
+	_Atomic uint64_t inside[EPOCH_WORKERS]; /* epoch seen when the batch began, 0 = outside */
 };
 
 static inline void epoch_init(struct epoch *e)

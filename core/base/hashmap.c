@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EMPTY 0 /* values are kept plus one: a new map is zeros, and costs no memory until used */
+
 static uint64_t rotate(uint64_t x, unsigned bits)
 {
 	return x << bits | x >> (64 - bits);
@@ -36,8 +38,10 @@ uint64_t siphash(const uint64_t key[2], const void *data, size_t len)
 {
 	const uint8_t *p = data;
 	uint64_t v[4] = {
-		key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
-		key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573,
+		key[0] ^ 0x736f6d6570736575,
+		key[1] ^ 0x646f72616e646f6d,
+		key[0] ^ 0x6c7967656e657261,
+		key[1] ^ 0x7465646279746573,
 	};
 	for (size_t left = len;; left -= 8, p += 8) {
 		uint64_t word = load_le64(p, left < 8 ? left : 8);
@@ -63,12 +67,11 @@ int hashmap_init(struct hashmap *m, uint32_t max, uint32_t key_len, const struct
 		m->slots *= 2;
 	env->random(env->ctx, m->seed, sizeof m->seed);
 	m->keys = calloc(m->slots, key_len);
-	m->values = malloc(m->slots * sizeof *m->values);
+	m->values = calloc(m->slots, sizeof *m->values);
 	if (!m->keys || !m->values) {
 		hashmap_fini(m);
 		return ERR_NO_SPACE;
 	}
-	memset(m->values, 0xff, m->slots * sizeof *m->values);
 	return 0;
 }
 
@@ -93,40 +96,40 @@ static uint32_t home_of(const struct hashmap *m, const void *key)
 static uint32_t find(const struct hashmap *m, const void *key)
 {
 	uint32_t slot = home_of(m, key);
-	while (m->values[slot] != HASHMAP_NONE && memcmp(key_at(m, slot), key, m->key_len) != 0)
+	while (m->values[slot] != EMPTY && memcmp(key_at(m, slot), key, m->key_len) != 0)
 		slot = (slot + 1) & (m->slots - 1);
 	return slot;
 }
 
 uint32_t hashmap_get(const struct hashmap *m, const void *key)
 {
-	return m->values[find(m, key)];
+	return m->values[find(m, key)] - 1; /* an empty one is HASHMAP_NONE */
 }
 
 int hashmap_put(struct hashmap *m, const void *key, uint32_t value)
 {
 	uint32_t slot = find(m, key);
-	if (m->values[slot] == HASHMAP_NONE) {
+	if (m->values[slot] == EMPTY) {
 		if (m->count == m->max)
 			return ERR_NO_SPACE;
 		m->count++;
 		memcpy(key_at(m, slot), key, m->key_len);
 	}
-	m->values[slot] = value;
+	m->values[slot] = value + 1;
 	return 0;
 }
 
 uint32_t hashmap_remove(struct hashmap *m, const void *key)
 {
 	uint32_t hole = find(m, key);
-	uint32_t value = m->values[hole];
+	uint32_t value = m->values[hole] - 1;
 	if (value == HASHMAP_NONE)
 		return HASHMAP_NONE;
 	m->count--;
 	/* Move back every follower of the chain that may stand in the hole, so no tombstone stays. */
 	for (uint32_t slot = hole;;) {
 		slot = (slot + 1) & (m->slots - 1);
-		if (m->values[slot] == HASHMAP_NONE)
+		if (m->values[slot] == EMPTY)
 			break;
 		uint32_t home = home_of(m, key_at(m, slot));
 		if (((slot - home) & (m->slots - 1)) >= ((slot - hole) & (m->slots - 1))) {
@@ -135,6 +138,6 @@ uint32_t hashmap_remove(struct hashmap *m, const void *key)
 			hole = slot;
 		}
 	}
-	m->values[hole] = HASHMAP_NONE;
+	m->values[hole] = EMPTY;
 	return value;
 }

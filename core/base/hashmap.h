@@ -13,9 +13,9 @@
 
 struct hashmap {
 	uint64_t seed[2];
-	uint8_t *keys;     /* slots * key_len bytes */
-	uint32_t *values;  /* HASHMAP_NONE = empty */
-	uint32_t slots;    /* a power of two */
+	uint8_t *keys;    /* slots * key_len bytes */
+	uint32_t *values; /* plus one; 0 = empty */
+	uint32_t slots;   /* a power of two */
 	uint32_t count, max;
 	uint32_t key_len;
 };

@@ -19,33 +19,33 @@
 /* Why a packet was dropped: the error, the counter and the status key. One row each. */
 #define DROP_REASONS(X)                                                                            \
 	X(NONE, "none")                                                                            \
-	X(MALFORMED, "malformed")               /* not an IP packet, or a header that lies */     \
-	X(BAD_OUTER, "bad_outer")               /* not a GRE header of ours */                    \
-	X(UNKNOWN_INDEX, "unknown_index")       /* sealed data for no session of ours */          \
-	X(BAD_LANE, "bad_lane")                 /* a lane that the sender did not announce */     \
-	X(BAD_TAG, "bad_tag")                   /* does not open */                               \
-	X(REPLAY, "replay")                     /* seen before, or older than the window */       \
-	X(KEY_EXPIRED, "key_expired")           /* session past its time or count limit */        \
-	X(BAD_SOURCE, "bad_source")             /* inner source outside the sender's certificate */ \
-	X(BAD_INNER, "bad_inner")               /* opened, but no packet that we know */          \
-	X(NO_ROUTE, "no_route")                 /* no route, or a reject route */                 \
-	X(NO_SESSION, "no_session")             /* next hop without a session, and no hub */      \
-	X(NOT_OVERLAY, "not_overlay")           /* its route does not lead through the overlay */ \
-	X(TTL_EXCEEDED, "ttl_exceeded")         /* hairpin: answered by ICMP where allowed */     \
-	X(TOO_BIG, "too_big")                   /* longer than the path: answered by ICMP */      \
-	X(HAIRPIN_REFUSED, "hairpin_refused")   /* a spoke does not relay; or back to its sender */ \
+	X(MALFORMED, "malformed")             /* not an IP packet, or a header that lies */        \
+	X(BAD_OUTER, "bad_outer")             /* not a GRE header of ours */                       \
+	X(UNKNOWN_INDEX, "unknown_index")     /* sealed data for no session of ours */             \
+	X(BAD_LANE, "bad_lane")               /* a lane that the sender did not announce */        \
+	X(BAD_TAG, "bad_tag")                 /* does not open */                                  \
+	X(REPLAY, "replay")                   /* seen before, or older than the window */          \
+	X(KEY_EXPIRED, "key_expired")         /* session past its time or count limit */           \
+	X(BAD_SOURCE, "bad_source")           /* inner source outside the sender's certificate */  \
+	X(BAD_INNER, "bad_inner")             /* opened, but no packet that we know */             \
+	X(NO_ROUTE, "no_route")               /* no route, or a reject route */                    \
+	X(NO_SESSION, "no_session")           /* next hop without a session, and no hub */         \
+	X(NOT_OVERLAY, "not_overlay")         /* its route does not lead through the overlay */    \
+	X(TTL_EXCEEDED, "ttl_exceeded")       /* hairpin: answered by ICMP where allowed */        \
+	X(TOO_BIG, "too_big")                 /* longer than the path: answered by ICMP */         \
+	X(HAIRPIN_REFUSED, "hairpin_refused") /* a spoke does not relay; or back to its sender */  \
 	X(MULTICAST_FILTERED, "multicast_filtered")                                                \
-	X(OWN_PACKET, "own_packet")             /* our own UDP, routed back into the tunnel */    \
+	X(OWN_PACKET, "own_packet") /* our own UDP, routed back into the tunnel */                 \
 	X(RATE_LIMITED, "rate_limited")                                                            \
-	X(RING_FULL, "ring_full")               /* the control loop is behind */                  \
-	X(ECN_ILLEGAL, "ecn_illegal")           /* outer CE on an inner not-ECT packet (RFC 6040) */ \
-	X(SEND_FAILED, "send_failed")           /* the socket or the TUN refused it */
+	X(RING_FULL, "ring_full")     /* the control loop is behind */                             \
+	X(ECN_ILLEGAL, "ecn_illegal") /* outer CE on an inner not-ECT packet (RFC 6040) */         \
+	X(SEND_FAILED, "send_failed") /* the socket or the TUN refused it */
 
 enum drop_reason {
 #define DROP_ENUM(id, name) DROP_##id,
 	DROP_REASONS(DROP_ENUM)
 #undef DROP_ENUM
-	DROP_COUNT
+		DROP_COUNT
 };
 
 /* "bad_tag" */
@@ -67,19 +67,20 @@ enum pkt_gso {
 #define PKT_CSUM_PARTIAL 0x01 /* L4 checksum holds the pseudo header's sum only */
 
 struct pkt {
-	uint8_t *data;        /* first byte: IP header (TUN) or UDP payload (socket) */
-	uint32_t len;         /* bytes, of all segments together */
-	uint16_t gso_size;    /* L4 payload (TUN) or UDP payload (socket) of a segment; 0 = single */
-	uint16_t l4_off;      /* offset of the L4 header, when gso_size or PKT_CSUM_PARTIAL is set */
-	uint16_t hdr_len;     /* IP and L4 headers together, likewise */
-	uint8_t gso_type;     /* enum pkt_gso */
-	uint8_t flags;        /* PKT_CSUM_PARTIAL */
-	uint8_t tos;          /* socket side: DSCP and ECN of the outer header, in and out */
-	uint8_t ttl;          /* socket side, out: outer TTL, 0 = the system's default */
-	uint8_t verdict;      /* enum pkt_verdict */
-	uint8_t drop;         /* enum drop_reason, when the verdict is PKT_DROP */
+	uint8_t *data;     /* first byte: IP header (TUN) or UDP payload (socket) */
+	uint32_t len;      /* bytes, of all segments together */
+	uint16_t gso_size; /* L4 payload (TUN) or UDP payload (socket) of a segment; 0 = single */
+	uint16_t l4_off;   /* offset of the L4 header, when gso_size or PKT_CSUM_PARTIAL is set */
+	uint16_t hdr_len;  /* IP and L4 headers together, likewise */
+	uint8_t gso_type;  /* enum pkt_gso */
+	uint8_t flags;     /* PKT_CSUM_PARTIAL */
+	uint8_t tos;       /* socket side: DSCP and ECN of the outer header, in and out */
+	uint8_t ttl;       /* socket side, out: outer TTL, 0 = the system's default */
+	uint8_t verdict;   /* enum pkt_verdict */
+	uint8_t drop;      /* enum drop_reason, when the verdict is PKT_DROP */
 	struct endpoint remote; /* socket side: source in, destination out */
-	struct ip_addr local; /* socket side: our own address it came to; out: sticky source, or none */
+	struct ip_addr
+		local; /* socket side: our own address it came to; out: sticky source, or none */
 };
 
 /* n packets, each with its own slot; cap slots in all. */

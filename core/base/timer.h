@@ -9,8 +9,8 @@
  * timers before it goes away.
  */
 struct timer {
-	uint64_t deadline;  /* ns; valid while armed */
-	uint32_t position;  /* 1-based place in the heap, 0 = not armed */
+	uint64_t deadline; /* ns; valid while armed */
+	uint32_t position; /* 1-based place in the heap, 0 = not armed */
 	void (*fire)(void *owner, struct timer *t, uint64_t now);
 	void *owner;
 };

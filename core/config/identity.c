@@ -228,16 +228,16 @@ static void check_mtu(
 		}
 }
 
-/* A hub would answer such a registration with NAK 4. */
+/* The hub has the last word, and answers such a registration with NAK 4: say so at once. */
 static void check_prefixes(
-	const struct config *config, const struct identity *id, struct config_errors *errors)
+	const struct config *config, const struct identity *id, struct config_errors *warnings)
 {
 	char text[PREFIX_TEXT_MAX];
 	for (unsigned i = 0; i < config->nhrp.prefixes.n; i++)
 		if (!cert_covers_prefix(&id->cert, &config->nhrp.prefixes.v[i]))
-			config_error(errors,
-				"'prefix = %s' in [nhrp], expected one that the certificate "
-				"covers",
+			config_error(warnings,
+				"'prefix = %s' in [nhrp]: outside the certificate, hubs will "
+				"refuse it",
 				prefix_format(&config->nhrp.prefixes.v[i], text));
 }
 
@@ -322,7 +322,7 @@ int identity_load(const struct config *config, uint64_t wall_s, struct identity 
 		check_trust(config, out, wall_s, errors, warnings);
 	if (errors->n == before) {
 		check_mtu(config, out, errors);
-		check_prefixes(config, out, errors);
+		check_prefixes(config, out, warnings);
 		check_role(config, out, warnings);
 	}
 	return errors->n == before ? 0 : ERR_MALFORMED;

@@ -15,7 +15,7 @@ struct actions {
 	struct queued {
 		struct action action;
 		uint8_t data[ACTION_DATA_MAX]; /* datagram, or host name */
-	} *v;
+	} * v;
 	unsigned head, n;
 	uint64_t lost; /* datagrams that found it full */
 };

@@ -18,8 +18,8 @@
 
 static void count(_Atomic uint64_t *counter, uint64_t n)
 {
-	atomic_store_explicit(counter,
-		atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
 }
 
 static void drop(struct worker *w, struct pkt *p, enum drop_reason why)
@@ -81,7 +81,8 @@ static void seal_one(struct worker *w, struct session *s, struct pkt *p, uint32_
 	p->verdict = PKT_SEND_UDP;
 }
 
-static void seal_run(struct worker *w, struct pkt_batch *b, unsigned from, unsigned to, uint64_t now)
+static void seal_run(
+	struct worker *w, struct pkt_batch *b, unsigned from, unsigned to, uint64_t now)
 {
 	struct session *s = session_at(&w->plane->sessions, w->plan[from]);
 	struct path *path = &w->plane->sessions.paths[s->peer];
@@ -121,7 +122,8 @@ static void seal_planned(struct worker *w, struct pkt_batch *b, uint64_t now)
 	}
 }
 
-int worker_seal(struct worker *w, struct session *s, uint16_t protocol, uint8_t *payload, size_t len)
+int worker_seal(
+	struct worker *w, struct session *s, uint16_t protocol, uint8_t *payload, size_t len)
 {
 	uint8_t *plain = payload - GRE_PLAIN_LEN;
 	struct sealed_header header = {.index = s->remote_index, .lane = w->lane};
@@ -133,15 +135,20 @@ int worker_seal(struct worker *w, struct session *s, uint16_t protocol, uint8_t 
 
 /* ---- Deciding ------------------------------------------------------------------------------- */
 
+static struct session *live_session(const struct sessions *t, uint32_t id)
+{
+	struct session *s = session_at(t, id);
+	return s && atomic_load_explicit(&s->state, memory_order_acquire) == SESSION_LIVE ? s
+											  : NULL;
+}
+
 /* The session for user data to this peer, NULL when its direct path is not up. */
 static struct session *direct_session(const struct worker *w, uint32_t peer)
 {
 	if (peer == FIB_NONE)
 		return NULL;
 	const struct sessions *t = &w->plane->sessions;
-	uint32_t id = atomic_load_explicit(&t->paths[peer].session, memory_order_acquire);
-	struct session *s = session_at(t, id);
-	return s && atomic_load_explicit(&s->state, memory_order_acquire) == SESSION_LIVE ? s : NULL;
+	return live_session(t, atomic_load_explicit(&t->paths[peer].session, memory_order_acquire));
 }
 
 static const struct ip_addr *own_address(const struct plane *plane, uint8_t family)
@@ -183,7 +190,8 @@ static void note_recent(struct worker *w, const struct ip_addr *dst, uint64_t no
 bool worker_sent_recently(const struct worker *w, const struct ip_addr *dst, uint64_t now)
 {
 	uint64_t tag = destination_tag(w, dst);
-	uint64_t value = atomic_load_explicit(&w->recent[tag % WORKER_RECENT], memory_order_relaxed);
+	uint64_t value =
+		atomic_load_explicit(&w->recent[tag % WORKER_RECENT], memory_order_relaxed);
 	return value >> 32 == tag >> 32 && (uint32_t)(now / NS_PER_S) - (uint32_t)value <= 10;
 }
 
@@ -201,8 +209,8 @@ static void want_resolution(
 }
 
 /* Our own datagram, routed into the tunnel that it carries. */
-static bool is_own_datagram(
-	const struct worker *w, const struct fib_view *fib, const struct pkt *p, const struct ip_view *ip)
+static bool is_own_datagram(const struct worker *w, const struct fib_view *fib, const struct pkt *p,
+	const struct ip_view *ip)
 {
 	struct fib_hop hop;
 	return ip->proto == PROTO_UDP && !ip->fragment && p->len >= ip->hdr_len + 8u &&
@@ -264,10 +272,11 @@ static void decide_from_tun(
 	}
 	struct session *s = direct_session(w, hop.peer);
 	if (!s && !w->plane->hub) {
-		uint32_t hub = atomic_load_explicit(&w->plane->hub_peer, memory_order_relaxed);
-		if (!hop.shortcut && hop.peer != hub && !addr_is_link_local(&hop.next_hop))
+		s = live_session(&w->plane->sessions,
+			atomic_load_explicit(&w->plane->hub_session, memory_order_acquire));
+		if (!hop.shortcut && (!s || s->peer != hop.peer) &&
+			!addr_is_link_local(&hop.next_hop))
 			want_resolution(w, p, &hop.next_hop, now);
-		s = direct_session(w, hub);
 	}
 	if (!s) {
 		unreachable_to_tun(w, p, ICMP_HOST_UNREACHABLE, DROP_NO_SESSION, now);
@@ -297,7 +306,8 @@ void data_from_tun(struct worker *w, struct pkt_batch *b, uint64_t now)
 
 /* ---- From a peer ---------------------------------------------------------------------------- */
 
-static bool source_allowed(const struct plane *plane, const struct session *s, const struct ip_addr *src)
+static bool source_allowed(
+	const struct plane *plane, const struct session *s, const struct ip_addr *src)
 {
 	if (addr_is_unspecified(src) || !addr_is_unicast(src))
 		return false;
@@ -344,8 +354,8 @@ static void icmp_to_peer(struct worker *w, const struct session *s, struct pkt *
 }
 
 /* Overlay in, overlay out: what a router does, without the kernel. */
-static void hairpin(struct worker *w, const struct session *s, struct pkt *p, const struct ip_view *ip,
-	const struct fib_hop *hop, uint32_t *plan, uint64_t now)
+static void hairpin(struct worker *w, const struct session *s, struct pkt *p,
+	const struct ip_view *ip, const struct fib_hop *hop, uint32_t *plan, uint64_t now)
 {
 	if (!w->plane->hub || hop->peer == s->peer) {
 		drop(w, p, DROP_HAIRPIN_REFUSED);
@@ -521,14 +531,16 @@ static void report_run(struct worker *w, struct session *s, const struct pkt *ne
 	}
 }
 
-static void receive_run(struct worker *w, const struct fib_view *fib, const struct sealed_header *header,
-	struct pkt_batch *b, unsigned from, unsigned to, uint64_t now)
+static void receive_run(struct worker *w, const struct fib_view *fib,
+	const struct sealed_header *header, struct pkt_batch *b, unsigned from, unsigned to,
+	uint64_t now)
 {
 	struct session *s = session_find(&w->plane->sessions, header->index);
 	struct pkt *newest = NULL;
-	enum drop_reason why = !s ? DROP_UNKNOWN_INDEX :
-		header->lane >= s->peer_lanes ? DROP_BAD_LANE :
-		now - s->created_ns > SEALED_REJECT_NS ? DROP_KEY_EXPIRED : DROP_NONE;
+	enum drop_reason why = !s                        ? DROP_UNKNOWN_INDEX
+		: header->lane >= s->peer_lanes          ? DROP_BAD_LANE
+		: now - s->created_ns > SEALED_REJECT_NS ? DROP_KEY_EXPIRED
+							 : DROP_NONE;
 	if (why != DROP_NONE) {
 		for (unsigned i = from; i < to; i++)
 			drop(w, &b->v[i], why);

@@ -18,7 +18,8 @@ static void do_send(void *ctx, const struct endpoint *to, const struct ip_addr *
 	const void *data, size_t len)
 {
 	struct engine *e = ctx;
-	struct queued *a = len <= ACTION_DATA_MAX ? actions_add(&e->actions, ACTION_SEND, false) : NULL;
+	struct queued *a =
+		len <= ACTION_DATA_MAX ? actions_add(&e->actions, ACTION_SEND, false) : NULL;
 	if (!a)
 		return;
 	memcpy(a->data, data, len);
@@ -96,7 +97,7 @@ static void publish_hub(struct engine *e)
 {
 	struct peer *hub = hubs_preferred(&e->peers, 0);
 	atomic_store_explicit(
-		&e->plane.hub_peer, hub ? hub->id : SESSION_NONE, memory_order_relaxed);
+		&e->plane.hub_session, hub ? hub->current : SESSION_NONE, memory_order_release);
 }
 
 static void on_up(void *ctx, struct peer *p, bool rekey, uint64_t now)
@@ -141,7 +142,7 @@ static void on_down(void *ctx, struct peer *p, const char *why, uint64_t now)
 static void apply_bundle(struct engine *e, uint64_t now)
 {
 	uint64_t wall = e->env.wall_s(e->env.ctx);
-	for (uint32_t i = 0; i < e->peers.max; i++) {
+	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
 		struct peer *p = peer_at(&e->peers, i);
 		if (!p || !p->known)
 			continue;
@@ -214,8 +215,7 @@ static int load_identity(struct engine *e, const struct engine_config *c)
 		return ERR_NO_SPACE;
 	static const uint8_t zero[KEY_LEN];
 	bool psk = !prim_equal(c->psk, zero, KEY_LEN);
-	handshake_identity_init(
-		e->identity, c->static_secret, c->network_id, psk ? c->psk : NULL);
+	handshake_identity_init(e->identity, c->static_secret, c->network_id, psk ? c->psk : NULL);
 	trust_init(&e->trust, c->network_id, c->root_key);
 	int err = c->bundle ? trust_update_bundle(&e->trust, c->bundle, c->bundle_len) : 0;
 	if (err) {
@@ -231,7 +231,8 @@ static int load_identity(struct engine *e, const struct engine_config *c)
 	if (err)
 		env_log(&e->env, LOG_ERROR,
 			"our own certificate is refused: %s (does it belong to this key, "
-			"network and bundle?)", err_name(err));
+			"network and bundle?)",
+			err_name(err));
 	return err;
 }
 
@@ -255,9 +256,16 @@ static int make_workers(struct engine *e, const struct engine_config *c)
 
 static int build(struct engine *e, const struct engine_config *c, uint64_t now)
 {
-	const struct peer_ops peer_ops = {.ctx = e, .send = do_send, .up = on_up, .path = on_path,
-		.down = on_down, .resolve = do_resolve, .bundle = on_bundle,
-		.pong = do_pong, .is_overlay = is_overlay, .seal = do_seal};
+	const struct peer_ops peer_ops = {.ctx = e,
+		.send = do_send,
+		.up = on_up,
+		.path = on_path,
+		.down = on_down,
+		.resolve = do_resolve,
+		.bundle = on_bundle,
+		.pong = do_pong,
+		.is_overlay = is_overlay,
+		.seal = do_seal};
 	const struct nhrp_ops nhrp_ops = {
 		.ctx = e, .kernel_route = do_kernel_route, .sent_recently = sent_recently};
 	int err = prim_init();
@@ -342,7 +350,7 @@ void engine_stop(struct engine *e, uint64_t now)
 {
 	nhrp_stop(&e->nhrp, now);
 	uint8_t reason = e->plane.hub ? CONTROL_REASON_RESTARTING : CONTROL_REASON_SHUTDOWN;
-	for (uint32_t i = 0; i < e->peers.max; i++) {
+	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
 		struct peer *p = peer_at(&e->peers, i);
 		if (p && peer_has_session(p))
 			frames_close(&e->peers, p, reason, now);
@@ -385,8 +393,10 @@ void engine_receive(struct engine *e, struct pkt *p, uint64_t now)
 static struct session *session_of(struct engine *e, const struct event *ev)
 {
 	struct session *s = session_at(&e->plane.sessions, ev->session);
-	return s && s->local_index == ev->local_index && session_find(&e->plane.sessions, s->local_index) ?
-		s : NULL;
+	return s && s->local_index == ev->local_index &&
+			session_find(&e->plane.sessions, s->local_index)
+		? s
+		: NULL;
 }
 
 static void replicate(struct engine *e, const struct event *ev, uint64_t now)
@@ -394,7 +404,7 @@ static void replicate(struct engine *e, const struct event *ev, uint64_t now)
 	if (!bucket_take(&e->multicast, NS_PER_S / 100, 200, now))
 		return;
 	uint16_t protocol = ev->data[0] >> 4 == 6 ? GRE_PROTO_IPV6 : GRE_PROTO_IPV4;
-	for (uint32_t i = 0; i < e->peers.max; i++) {
+	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
 		struct peer *p = peer_at(&e->peers, i);
 		/* A spoke sends to its hubs; a hub to hubs and to who is registered. */
 		if (p && p->path == PATH_UP && peer_has_session(p) &&
@@ -428,7 +438,8 @@ static void handle_event(struct engine *e, struct event *ev, uint64_t now)
 		if (p && ev->protocol == GRE_PROTO_NHRP)
 			nhrp_receive(&e->nhrp, p, ev->data, ev->len, &ev->remote, now);
 		else if (p)
-			frames_receive(&e->peers, p, ev->data, ev->len, &ev->remote, &ev->local, now);
+			frames_receive(
+				&e->peers, p, ev->data, ev->len, &ev->remote, &ev->local, now);
 		break;
 	case EVENT_PATH:
 		if (p)
@@ -457,7 +468,8 @@ void engine_drain(struct engine *e, uint64_t now)
 {
 	for (unsigned i = 0; i <= e->n_workers; i++) {
 		struct event *ev;
-		for (unsigned k = 0; k < WORKER_EVENTS && (ev = ring_peek(&e->workers[i].events)); k++) {
+		for (unsigned k = 0; k < WORKER_EVENTS && (ev = ring_peek(&e->workers[i].events));
+			k++) {
 			handle_event(e, ev, now);
 			ring_pop(&e->workers[i].events);
 		}
@@ -485,8 +497,12 @@ bool engine_next_action(struct engine *e, struct action *out)
 void engine_route(struct engine *e, const struct route_update *u, bool deleted, uint64_t now)
 {
 	char text[PREFIX_TEXT_MAX];
-	struct fib_route route = {.prefix = prefix_masked(u->prefix), .gateway = u->gateway,
-		.table = u->table, .metric = u->metric, .tos = u->tos, .source = FIB_KERNEL,
+	struct fib_route route = {.prefix = prefix_masked(u->prefix),
+		.gateway = u->gateway,
+		.table = u->table,
+		.metric = u->metric,
+		.tos = u->tos,
+		.source = FIB_KERNEL,
 		.type = u->type};
 	if (deleted)
 		fib_route_remove(&e->plane.fib, &route);
@@ -521,12 +537,14 @@ void engine_address(struct engine *e, const struct ip_addr *a, bool deleted, uin
 	nhrp_addresses_changed(&e->nhrp, now);
 }
 
-void engine_resolved(struct engine *e, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now)
+void engine_resolved(
+	struct engine *e, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now)
 {
 	hubs_resolved(&e->peers, token, v, n, now);
 }
 
-int engine_ping(struct engine *e, const char *who, uint32_t token, uint64_t timeout_ns, uint64_t now)
+int engine_ping(
+	struct engine *e, const char *who, uint32_t token, uint64_t timeout_ns, uint64_t now)
 {
 	uint8_t frame[32];
 	struct peer *p = peer_find_text(&e->peers, who);

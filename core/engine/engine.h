@@ -15,8 +15,8 @@
  */
 
 #define ENGINE_KEY_LEN      32
-#define ENGINE_MAX_PREFIXES 16  /* prefix =, advertise =, route = lines, each */
-#define ENGINE_MAX_WORKERS  15  /* data lanes 1 .. 15 */
+#define ENGINE_MAX_PREFIXES 16 /* prefix =, advertise =, route = lines, each */
+#define ENGINE_MAX_WORKERS  15 /* data lanes 1 .. 15 */
 
 /* Everything a node is told. Borrowed for engine_new only; copied. */
 struct engine_config {
@@ -30,22 +30,23 @@ struct engine_config {
 	const uint8_t *bundle; /* newest one known, encoded; NULL = none yet */
 	size_t bundle_len;
 
-	uint16_t port;         /* UDP port that the socket really has */
-	uint16_t mtu;          /* of the TUN */
-	uint8_t workers;       /* data workers, 1 .. ENGINE_MAX_WORKERS: lanes 1 .. workers */
-	uint8_t ciphers;       /* bit mask allowed, 0 = all that the machine has */
+	uint16_t port;   /* UDP port that the socket really has */
+	uint16_t mtu;    /* of the TUN */
+	uint8_t workers; /* data workers, 1 .. ENGINE_MAX_WORKERS: lanes 1 .. workers */
+	uint8_t ciphers; /* bit mask allowed, 0 = all that the machine has */
 
-	uint32_t max_peers;    /* 0 = 1024 on a spoke, 16384 on a hub */
-	uint32_t max_routes;   /* mirrored kernel routes, 0 = 65536 */
+	uint32_t max_peers;      /* 0 = 1024 on a spoke, 16384 on a hub */
+	uint32_t max_routes;     /* mirrored kernel routes, 0 = 65536 */
 	uint16_t holding_time_s; /* 0 = 600 */
-	bool redirect;         /* hub: send traffic indications */
-	bool shortcut;         /* spoke: act on them, and resolve next hops */
-	bool install_routes;   /* registered prefixes and advertised routes go to the kernel */
-	bool relay_kernel;     /* hairpin through the host's own forwarding */
-	bool host_candidates;  /* offer own interface addresses as candidates */
+	bool redirect;           /* hub: send traffic indications */
+	bool shortcut;           /* spoke: act on them, and resolve next hops */
+	bool install_routes;     /* registered prefixes and advertised routes go to the kernel */
+	bool relay_kernel;       /* hairpin through the host's own forwarding */
+	bool host_candidates;    /* offer own interface addresses as candidates */
 
 	uint8_t n_prefixes, n_advertise, n_routes;
-	struct prefix prefixes[ENGINE_MAX_PREFIXES];  /* spoke: registered; none = derived from routes */
+	struct prefix
+		prefixes[ENGINE_MAX_PREFIXES]; /* spoke: registered; none = derived from routes */
 	struct prefix advertise[ENGINE_MAX_PREFIXES]; /* hub: told to spokes */
 	struct prefix routes[ENGINE_MAX_PREFIXES];    /* spoke: routed to the hub besides */
 };
@@ -87,7 +88,7 @@ struct route_update {
 	struct ip_addr gateway; /* family 0 = on link */
 	uint32_t table, metric; /* part of the key with prefix and tos */
 	uint8_t tos;
-	uint8_t type;           /* enum route_type */
+	uint8_t type; /* enum route_type */
 };
 
 void engine_route(struct engine *e, const struct route_update *route, bool deleted, uint64_t now);
@@ -108,8 +109,8 @@ void engine_reconfigure(struct engine *e, const struct engine_config *config, ui
 /* ---- What it wants done --------------------------------------------------------------------- */
 
 enum action_type {
-	ACTION_SEND,        /* datagram from the control socket */
-	ACTION_ROUTE_ADD,   /* kernel route: prefix via gateway (family 0: on link) on the TUN */
+	ACTION_SEND,      /* datagram from the control socket */
+	ACTION_ROUTE_ADD, /* kernel route: prefix via gateway (family 0: on link) on the TUN */
 	ACTION_ROUTE_DEL,
 	ACTION_RESOLVE,     /* look up a host name, answer with engine_resolved */
 	ACTION_SAVE_BUNDLE, /* persist these bytes: the newest bundle */
@@ -131,7 +132,7 @@ struct action {
 			struct ip_addr gateway;
 		} route;
 		struct {
-			const char *host;    /* valid until the next engine call */
+			const char *host; /* valid until the next engine call */
 			uint16_t port;
 			uint32_t token;
 		} resolve;
@@ -141,8 +142,8 @@ struct action {
 		} bundle;
 		struct {
 			uint32_t token;
-			bool answered;       /* false: timed out */
-			bool direct;         /* by the direct path, not relayed */
+			bool answered; /* false: timed out */
+			bool direct;   /* by the direct path, not relayed */
 			uint64_t rtt_ns;
 		} pong;
 	};
@@ -157,7 +158,8 @@ bool engine_next_action(struct engine *e, struct action *out);
  * PING a peer by node name or overlay address; one ACTION_PONG with token comes back within timeout.
  * ERR_NOT_FOUND: no such peer here (a spoke knows its hubs and its direct peers).
  */
-int engine_ping(struct engine *e, const char *who, uint32_t token, uint64_t timeout_ns, uint64_t now);
+int engine_ping(
+	struct engine *e, const char *who, uint32_t token, uint64_t timeout_ns, uint64_t now);
 
 /* ---- Views for status ----------------------------------------------------------------------- */
 
@@ -167,70 +169,73 @@ struct node_view {
 	uint8_t static_key[ENGINE_KEY_LEN];
 	unsigned n_addresses;
 	struct prefix addresses[4];
-	uint64_t cert_not_after;     /* unix s */
-	uint64_t bundle_number;      /* 0 = none */
+	uint64_t cert_not_after; /* unix s */
+	uint64_t bundle_number;  /* 0 = none */
 	uint64_t bundle_not_after;
 	uint64_t started_ns;
 	uint32_t peers, peers_up, hubs, hubs_up, bindings, shortcuts;
-	bool ready;                  /* hub: always; spoke: registered with at least one hub */
-	bool relay_in_daemon;        /* hairpin bypasses the host's firewall */
-	const char *ciphers;         /* "AES-256-GCM ChaCha20-Poly1305" */
+	bool ready;                      /* hub: always; spoke: registered with at least one hub */
+	bool relay_in_daemon;            /* hairpin bypasses the host's firewall */
+	const char *ciphers;             /* "AES-256-GCM ChaCha20-Poly1305" */
 	struct endpoint public_endpoint; /* as a hub sees us; family 0 = unknown */
 };
 void engine_view_node(const struct engine *e, struct node_view *out);
 
 struct data_counters { /* sums over all workers */
 	uint64_t tun_rx_packets, tun_rx_bytes, tun_tx_packets, tun_tx_bytes; /* inner packets */
-	uint64_t udp_rx_packets, udp_rx_bytes, udp_tx_packets, udp_tx_bytes; /* datagrams of user data */
+	uint64_t udp_rx_packets, udp_rx_bytes, udp_tx_packets,
+		udp_tx_bytes; /* datagrams of user data */
 	uint64_t hairpin_packets, hairpin_bytes;
 	uint64_t dropped[DROP_COUNT];
 };
 void engine_view_counters(const struct engine *e, struct data_counters *out);
 
 struct peer_view {
-	char name[64];               /* "" until a certificate is known */
+	char name[64]; /* "" until a certificate is known */
 	uint8_t static_key[ENGINE_KEY_LEN];
 	bool hub;
 	unsigned n_addresses;
 	struct prefix addresses[4];
-	bool up;                     /* has a live session */
-	bool direct;                 /* user data goes straight to it (always so for a hub) */
-	const char *path_state;      /* "direct", "hub", "punching", "down" */
-	const char *path_reason;     /* why it is so: "no answer to probes", "" */
-	struct endpoint endpoint;    /* family 0 = none */
-	const char *cipher;          /* "" without a session */
+	bool up;                  /* has a live session */
+	bool direct;              /* user data goes straight to it (always so for a hub) */
+	const char *path_state;   /* "direct", "hub", "punching", "down" */
+	const char *path_reason;  /* why it is so: "no answer to probes", "" */
+	struct endpoint endpoint; /* family 0 = none */
+	const char *cipher;       /* "" without a session */
 	uint64_t session_age_ns;
-	uint64_t last_received_ns;   /* ago; TS_NEVER = never */
-	uint64_t rtt_ns;             /* 0 = not measured */
+	uint64_t last_received_ns; /* ago; TS_NEVER = never */
+	uint64_t rtt_ns;           /* 0 = not measured */
 	uint64_t tx_bytes, rx_bytes, tx_packets, rx_packets;
 	uint32_t rekeys;
 };
 /* *cursor = 0 to begin; false at the end. Peers in no particular order, stable while none comes or goes. */
-bool engine_view_peer(const struct engine *e, uint32_t *cursor, struct peer_view *out, uint64_t now);
+bool engine_view_peer(
+	const struct engine *e, uint32_t *cursor, struct peer_view *out, uint64_t now);
 
 struct route_view {
 	struct prefix prefix;
-	const char *source;          /* "shortcut", "kernel", "registered", "hub", "config" */
-	const char *type;            /* "overlay", "local", "other", "reject" */
-	struct ip_addr gateway;      /* family 0 = on link */
-	char peer[64];               /* shortcut: node name; else "" */
-	uint32_t table, metric;      /* kernel routes */
-	bool active;                 /* it is the one that forwarding uses for its prefix */
+	const char *source;     /* "shortcut", "kernel", "registered", "hub", "config" */
+	const char *type;       /* "overlay", "local", "other", "reject" */
+	struct ip_addr gateway; /* family 0 = on link */
+	char peer[64];          /* shortcut: node name; else "" */
+	uint32_t table, metric; /* kernel routes */
+	bool active;            /* it is the one that forwarding uses for its prefix */
 };
 bool engine_view_route(const struct engine *e, uint32_t *cursor, struct route_view *out);
 
 /* NHRP cache: bindings (hub: registered clients), registrations (spoke), resolutions, shortcuts. */
 struct nhrp_view {
-	const char *kind;            /* "binding", "registration", "resolution", "shortcut", "refused" */
+	const char *kind; /* "binding", "registration", "resolution", "shortcut", "refused" */
 	struct prefix prefix;
-	char peer[64];               /* node name */
-	struct endpoint nbma;        /* claimed address and port seen; family 0 = none */
-	const char *state;           /* "registered", "standby", "pending", "active", "negative", "nak" */
-	int code;                    /* NAK code, 0 = none */
-	uint64_t expires_ns;         /* from now; TS_NEVER = does not */
+	char peer[64];        /* node name */
+	struct endpoint nbma; /* claimed address and port seen; family 0 = none */
+	const char *state;    /* "registered", "standby", "pending", "active", "negative", "nak" */
+	int code;             /* NAK code, 0 = none */
+	uint64_t expires_ns;  /* from now; TS_NEVER = does not */
 	uint64_t age_ns;
 };
-bool engine_view_nhrp(const struct engine *e, uint32_t *cursor, struct nhrp_view *out, uint64_t now);
+bool engine_view_nhrp(
+	const struct engine *e, uint32_t *cursor, struct nhrp_view *out, uint64_t now);
 
 /* NHRP message counters, in and out by type (1 .. 8), index 0 = malformed. */
 struct nhrp_counters {

@@ -24,7 +24,7 @@ struct engine {
 	struct pkt_batch batch; /* one packet: sealed data on the control socket */
 	uint64_t started_ns;
 	struct bucket multicast;
-	uint32_t route_loss;    /* routes that found the table full */
+	uint32_t route_loss; /* routes that found the table full */
 	char ciphers[64];
 };
 

@@ -22,7 +22,7 @@ int plane_init(struct plane *p, const struct engine_config *config, const struct
 	atomic_init(&p->relay_kernel, config->relay_kernel);
 	atomic_init(&p->redirect, config->redirect && p->hub);
 	atomic_init(&p->shortcut, config->shortcut);
-	atomic_init(&p->hub_peer, SESSION_NONE);
+	atomic_init(&p->hub_session, SESSION_NONE);
 	/* A session that is in use, the one before, the one to come. */
 	int err = sessions_init(&p->sessions, max_peers * 3, max_peers, &p->epoch);
 	if (!err)
@@ -39,8 +39,8 @@ void plane_fini(struct plane *p)
 	fib_fini(&p->fib);
 }
 
-int worker_init(struct worker *w, struct plane *p, unsigned number, uint8_t lane,
-	const struct env *env)
+int worker_init(
+	struct worker *w, struct plane *p, unsigned number, uint8_t lane, const struct env *env)
 {
 	memset(w, 0, sizeof *w);
 	w->plane = p;

@@ -16,13 +16,14 @@ struct plane {
 	struct epoch epoch;
 	struct sessions sessions;
 	struct fib fib;
-	struct cert self;             /* our own certificate: constant */
-	struct ip_addr link_local;    /* ours */
+	struct cert self;          /* our own certificate: constant */
+	struct ip_addr link_local; /* ours */
 	uint16_t port, mtu;
 	bool hub;
 	_Atomic bool relay_kernel;
 	_Atomic bool redirect, shortcut;
-	_Atomic uint32_t hub_peer;    /* where a spoke sends what has no direct path; SESSION_NONE */
+	/* Where a spoke sends what has no direct path: a session, even of a hub that is silent. */
+	_Atomic uint32_t hub_session; /* SESSION_NONE */
 };
 
 enum event_type {
@@ -37,20 +38,21 @@ enum event_type {
 };
 
 struct event {
-	uint8_t type;          /* enum event_type */
-	uint16_t protocol;     /* PACKET: inner GRE protocol */
-	uint16_t len;          /* of data */
-	uint32_t session;      /* id of the session, where there is one */
-	uint32_t local_index;  /* its index, to know a reused slot; UNKNOWN: the index seen */
+	uint8_t type;         /* enum event_type */
+	uint16_t protocol;    /* PACKET: inner GRE protocol */
+	uint16_t len;         /* of data */
+	uint32_t session;     /* id of the session, where there is one */
+	uint32_t local_index; /* its index, to know a reused slot; UNKNOWN: the index seen */
 	struct endpoint remote;
 	struct ip_addr local;
-	struct ip_addr addr;   /* RESOLVE: the next hop */
-	uint8_t data[PKT_SLOT]; /* PACKET: payload; REDIRECT, MULTICAST: the IP packet or its start */
+	struct ip_addr addr; /* RESOLVE: the next hop */
+	uint8_t data
+		[PKT_SLOT]; /* PACKET: payload; REDIRECT, MULTICAST: the IP packet or its start */
 };
 
-#define WORKER_RECENT  1024 /* destinations remembered as sent to by way of the hub */
-#define WORKER_LIMITS  256
-#define WORKER_EVENTS  256
+#define WORKER_RECENT 1024 /* destinations remembered as sent to by way of the hub */
+#define WORKER_LIMITS 256
+#define WORKER_EVENTS 256
 
 struct worker_counters { /* written by the worker, read by anybody */
 	_Atomic uint64_t tun_rx_packets, tun_rx_bytes, tun_tx_packets, tun_tx_bytes;
@@ -69,7 +71,7 @@ struct worker {
 	_Atomic uint64_t recent[WORKER_RECENT];
 	struct {
 		uint64_t key, until;
-	} limits[WORKER_LIMITS];  /* direct-mapped: an event of this key not before until */
+	} limits[WORKER_LIMITS]; /* direct-mapped: an event of this key not before until */
 	struct bucket icmp, unknown;
 	uint64_t seed[2];         /* of the hashes above */
 	uint32_t plan[PKT_BATCH]; /* per packet: session to seal it for, or SESSION_NONE */
@@ -79,8 +81,8 @@ int plane_init(struct plane *p, const struct engine_config *config, const struct
 	const struct env *env);
 void plane_fini(struct plane *p);
 /* lane 0 with number = workers is the control loop's own. ERR_NO_SPACE. */
-int worker_init(struct worker *w, struct plane *p, unsigned number, uint8_t lane,
-	const struct env *env);
+int worker_init(
+	struct worker *w, struct plane *p, unsigned number, uint8_t lane, const struct env *env);
 void worker_fini(struct worker *w);
 /* Has any packet for this destination gone by way of the hub within the last 10 s? Control loop. */
 bool worker_sent_recently(const struct worker *w, const struct ip_addr *dst, uint64_t now);
@@ -88,6 +90,7 @@ bool worker_sent_recently(const struct worker *w, const struct ip_addr *dst, uin
  * Seals len bytes of payload (GRE_PLAIN_LEN + SEALED_HEADER_LEN bytes of room in front, a tag's behind) in
  * place on this worker's lane; the datagram begins 16 bytes in front. Its length, or ERR_EXPIRED.
  */
-int worker_seal(struct worker *w, struct session *s, uint16_t protocol, uint8_t *payload, size_t len);
+int worker_seal(
+	struct worker *w, struct session *s, uint16_t protocol, uint8_t *payload, size_t len);
 
 #endif

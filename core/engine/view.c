@@ -28,7 +28,7 @@ void engine_view_node(const struct engine *e, struct node_view *out)
 	strcpy(out->name, e->self.name);
 	memcpy(out->static_key, e->identity->public_key, KEY_LEN);
 	memcpy(out->addresses, e->self.addresses, sizeof out->addresses);
-	for (uint32_t i = 0; i < e->peers.max; i++) {
+	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
 		const struct peer *p = peer_at(&e->peers, i);
 		if (!p)
 			continue;
@@ -40,8 +40,9 @@ void engine_view_node(const struct engine *e, struct node_view *out)
 	}
 	for (unsigned i = 0; i < NHRP_SHORTCUTS; i++)
 		out->shortcuts += e->nhrp.shortcuts[i].used;
-	if (e->peers.n_seen)
-		out->public_endpoint = e->peers.seen[0];
+	const struct peer *hub = hubs_preferred(&e->peers, 0);
+	if (hub)
+		out->public_endpoint = hub->seen;
 }
 
 void engine_view_counters(const struct engine *e, struct data_counters *out)
@@ -88,7 +89,8 @@ static bool view_unreached(const struct engine *e, uint32_t *cursor, struct peer
 			continue;
 		bool punching = r->state == RESOLUTION_PUNCHING;
 		*out = (struct peer_view){.path_state = punching ? "punching" : "hub",
-			.path_reason = punching ? "" : r->why, .cipher = "",
+			.path_reason = punching ? "" : r->why,
+			.cipher = "",
 			.last_received_ns = TS_NEVER};
 		strcpy(out->name, r->name);
 		memcpy(out->static_key, r->peer_key, KEY_LEN);
@@ -134,10 +136,14 @@ bool engine_view_peer(const struct engine *e, uint32_t *cursor, struct peer_view
 	return true;
 }
 
-static const char *const source_names[] = {
-	[FIB_KERNEL] = "kernel", [FIB_REGISTERED] = "registered", [FIB_HUB] = "hub", [FIB_CONFIG] = "config"};
-static const char *const type_names[] = {
-	[FIB_OVERLAY] = "overlay", [FIB_LOCAL] = "local", [FIB_OTHER] = "other", [FIB_REJECT] = "reject"};
+static const char *const source_names[] = {[FIB_KERNEL] = "kernel",
+	[FIB_REGISTERED] = "registered",
+	[FIB_HUB] = "hub",
+	[FIB_CONFIG] = "config"};
+static const char *const type_names[] = {[FIB_OVERLAY] = "overlay",
+	[FIB_LOCAL] = "local",
+	[FIB_OTHER] = "other",
+	[FIB_REJECT] = "reject"};
 
 bool engine_view_route(const struct engine *e, uint32_t *cursor, struct route_view *out)
 {
@@ -147,21 +153,27 @@ bool engine_view_route(const struct engine *e, uint32_t *cursor, struct route_vi
 		const struct peer *p = s->used ? peer_at(&e->peers, s->peer) : NULL;
 		if (!p)
 			continue;
-		*out = (struct route_view){.prefix = s->prefix, .source = "shortcut",
-			.type = "overlay", .active = p->path == PATH_UP};
+		*out = (struct route_view){.prefix = s->prefix,
+			.source = "shortcut",
+			.type = "overlay",
+			.active = p->path == PATH_UP};
 		strcpy(out->peer, p->cert.name);
 		++*cursor;
 		return true;
 	}
-	for (; *cursor - NHRP_SHORTCUTS < e->plane.fib.cap; ++*cursor) {
+	for (; *cursor - NHRP_SHORTCUTS < e->plane.fib.n_fresh; ++*cursor) {
 		bool active = false;
 		const struct fib_route *r =
 			fib_route_at(&e->plane.fib, *cursor - NHRP_SHORTCUTS, &active);
 		if (!r)
 			continue;
-		*out = (struct route_view){.prefix = r->prefix, .gateway = r->gateway,
-			.source = source_names[r->source], .type = type_names[r->type],
-			.table = r->table, .metric = r->metric, .active = active};
+		*out = (struct route_view){.prefix = r->prefix,
+			.gateway = r->gateway,
+			.source = source_names[r->source],
+			.type = type_names[r->type],
+			.table = r->table,
+			.metric = r->metric,
+			.active = active};
 		++*cursor;
 		return true;
 	}
@@ -181,15 +193,18 @@ static bool view_binding(const struct engine *e, uint32_t i, struct nhrp_view *o
 		return false;
 	const struct fib_route *active = fib_own(&e->plane.fib, &b->prefix);
 	bool standby = active && !addr_equal(&active->gateway, &b->gateway);
-	*out = (struct nhrp_view){.kind = "binding", .prefix = b->prefix,
+	*out = (struct nhrp_view){.kind = "binding",
+		.prefix = b->prefix,
 		.nbma = {.addr = b->nbma_claimed, .port = p->endpoint.port},
-		.state = standby ? "standby" : "registered", .expires_ns = until(b->expires, now),
+		.state = standby ? "standby" : "registered",
+		.expires_ns = until(b->expires, now),
 		.age_ns = now - b->since};
 	strcpy(out->peer, p->cert.name);
 	return true;
 }
 
-static bool view_registration(const struct engine *e, uint32_t i, struct nhrp_view *out, uint64_t now)
+static bool view_registration(
+	const struct engine *e, uint32_t i, struct nhrp_view *out, uint64_t now)
 {
 	static const char *const states[] = {"idle", "pending", "registered", "nak"};
 	const struct registration *r = &e->nhrp.registrations[i];
@@ -197,8 +212,11 @@ static bool view_registration(const struct engine *e, uint32_t i, struct nhrp_vi
 	const struct ip_addr *own = nhrp_own_address(&e->nhrp, r->family);
 	if (!p || !own)
 		return false;
-	*out = (struct nhrp_view){.kind = "registration", .prefix = prefix_host(own),
-		.nbma = p->endpoint, .state = states[r->state], .code = r->code,
+	*out = (struct nhrp_view){.kind = "registration",
+		.prefix = prefix_host(own),
+		.nbma = p->endpoint,
+		.state = states[r->state],
+		.code = r->code,
 		.expires_ns = r->state == REGISTRATION_DONE ? until(r->expires, now) : TS_NEVER,
 		.age_ns = r->since ? now - r->since : 0};
 	strcpy(out->peer, p->cert.name);
@@ -214,8 +232,11 @@ static bool view_resolution(const struct engine *e, uint32_t i, struct nhrp_view
 	uint64_t end = r->timer.deadline;
 	if (r->state == RESOLUTION_NEGATIVE)
 		end -= r->gap; /* when it may be asked again */
-	*out = (struct nhrp_view){.kind = "resolution", .prefix = prefix_host(&r->target),
-		.state = states[r->state], .code = r->code, .expires_ns = until(end, now),
+	*out = (struct nhrp_view){.kind = "resolution",
+		.prefix = prefix_host(&r->target),
+		.state = states[r->state],
+		.code = r->code,
+		.expires_ns = until(end, now),
 		.age_ns = now - r->started};
 	strcpy(out->peer, r->name);
 	return true;
@@ -227,9 +248,12 @@ static bool view_shortcut(const struct engine *e, uint32_t i, struct nhrp_view *
 	const struct peer *p = s->used ? peer_at(&e->peers, s->peer) : NULL;
 	if (!p)
 		return false;
-	*out = (struct nhrp_view){.kind = "shortcut", .prefix = s->prefix, .nbma = p->endpoint,
+	*out = (struct nhrp_view){.kind = "shortcut",
+		.prefix = s->prefix,
+		.nbma = p->endpoint,
 		.state = p->path == PATH_UP ? "active" : "by hub",
-		.expires_ns = until(s->expires, now), .age_ns = now - s->since};
+		.expires_ns = until(s->expires, now),
+		.age_ns = now - s->since};
 	strcpy(out->peer, p->cert.name);
 	return true;
 }
@@ -239,8 +263,12 @@ static bool view_refusal(const struct engine *e, uint32_t i, struct nhrp_view *o
 	const struct refusal *r = &e->nhrp.refusals[i];
 	if (!r->code)
 		return false;
-	*out = (struct nhrp_view){.kind = "refused", .prefix = r->prefix, .state = "nak",
-		.code = r->code, .expires_ns = TS_NEVER, .age_ns = now - r->at};
+	*out = (struct nhrp_view){.kind = "refused",
+		.prefix = r->prefix,
+		.state = "nak",
+		.code = r->code,
+		.expires_ns = TS_NEVER,
+		.age_ns = now - r->at};
 	strcpy(out->peer, r->name);
 	return true;
 }

@@ -78,13 +78,17 @@ void nhrp_fini_node(struct nhrp *n)
 
 void nhrp_reconfigure(struct nhrp *n, const struct nhrp_config *config, uint64_t now)
 {
+	bool active;
+	nhc_config_routes(n, false);
 	n->config = *config;
-	for (unsigned i = 0; i < sizeof n->registrations / sizeof *n->registrations; i++) {
-		struct registration *r = &n->registrations[i];
-		struct peer *p = r->peer == PEER_NONE ? NULL : peer_at(n->peers, r->peer);
-		if (p)
-			nhc_peer_up(n, p, false, now);
+	nhc_config_routes(n, true);
+	/* install-routes may have been switched. */
+	for (uint32_t i = 0; i < n->fib->n_fresh; i++) {
+		const struct fib_route *r = fib_route_at(n->fib, i, &active);
+		if (r && r->source != FIB_KERNEL)
+			kernel_sync(n, &r->prefix);
 	}
+	nhc_update(n, true, now);
 }
 
 /* ---- Building ------------------------------------------------------------------------------- */
@@ -98,7 +102,8 @@ const struct ip_addr *nhrp_own_address(const struct nhrp *n, uint8_t family)
 }
 
 /* Our own underlay address as far as we know it: a claim. */
-static struct ip_addr own_nbma(const struct nhrp *n, const struct nhrp_packet *packet, const struct peer *p)
+static struct ip_addr own_nbma(
+	const struct nhrp *n, const struct nhrp_packet *packet, const struct peer *p)
 {
 	struct ip_addr a = nhrp_nbma(packet, &p->local);
 	for (unsigned i = 0; a.family == 0 && i < n->peers->n_own; i++)
@@ -129,7 +134,8 @@ void nhrp_begin(struct nhrp *n, struct nhrp_packet *packet, enum nhrp_type type,
 		packet->request_id = n->next_request_id++;
 }
 
-void nhrp_make_reply(struct nhrp *n, struct nhrp_packet *packet, enum nhrp_type type, struct peer *p)
+void nhrp_make_reply(
+	struct nhrp *n, struct nhrp_packet *packet, enum nhrp_type type, struct peer *p)
 {
 	const struct ip_addr *own = nhrp_own_address(n, packet->proto_family);
 	packet->type = type;
@@ -299,7 +305,7 @@ void nhrp_want(struct nhrp *n, const struct ip_addr *target, uint64_t now)
 void nhrp_stop(struct nhrp *n, uint64_t now)
 {
 	n->stopping = true;
-	for (uint32_t i = 0; i < n->peers->max; i++) {
+	for (uint32_t i = 0; i < n->peers->n_fresh; i++) {
 		struct peer *p = peer_at(n->peers, i);
 		if (p && p->hub && peer_has_session(p))
 			purge_own(n, p, now);

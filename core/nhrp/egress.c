@@ -17,7 +17,8 @@ static bool is_elsewhere(void *ctx, const struct fib_route *route)
 bool egress_prefix(const struct nhrp *n, const struct ip_addr *target, struct prefix *out)
 {
 	for (unsigned len = 1; len <= addr_bits(target->family); len++) {
-		struct prefix p = prefix_masked((struct prefix){.addr = *target, .len = (uint8_t)len});
+		struct prefix p =
+			prefix_masked((struct prefix){.addr = *target, .len = (uint8_t)len});
 		if (!cert_covers_prefix(&n->self, &p))
 			continue;
 		const struct fib_route *r = fib_covering(n->fib, &p);
@@ -71,9 +72,10 @@ void egress_answer(struct nhrp *n, struct peer *p, struct nhrp_packet *request, 
 		env_log(n->env, LOG_DEBUG, "%s: resolution of %s refused: not ours to answer for",
 			peer_name(p, name), addr_format(&request->dst_proto, text));
 	}
-	request->flags = (uint16_t)((request->flags & (NHRP_RES_ROUTER | NHRP_RES_SOURCE_STABLE |
-						  NHRP_FLAG_NAT)) |
-		(ours ? NHRP_RES_AUTHORITATIVE | NHRP_RES_DEST_STABLE : 0));
+	request->flags =
+		(uint16_t)((request->flags &
+				   (NHRP_RES_ROUTER | NHRP_RES_SOURCE_STABLE | NHRP_FLAG_NAT)) |
+			(ours ? NHRP_RES_AUTHORITATIVE | NHRP_RES_DEST_STABLE : 0));
 	request->cies.n = 0;
 	nhrp_add_cie(request, &cie);
 	request->nat.n = 0;

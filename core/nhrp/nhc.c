@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-#define N_REGISTRATIONS (sizeof n->registrations / sizeof *n->registrations)
-#define RETRY_FIRST_NS  (NS_PER_S / 4)
-#define RETRY_MAX_NS    (4 * NS_PER_S)
-#define NAK_GAP_NS      (10 * NS_PER_S)
-#define NAK_GAP_MAX_NS  (600 * NS_PER_S)
+#define N_REGISTRATIONS  (sizeof n->registrations / sizeof *n->registrations)
+#define RETRY_FIRST_NS   (NS_PER_S / 4)
+#define RETRY_MAX_NS     (4 * NS_PER_S)
+#define NAK_GAP_NS       (10 * NS_PER_S)
+#define NAK_GAP_MAX_NS   (600 * NS_PER_S)
 #define FORBIDDEN_GAP_NS (60 * NS_PER_S)
 
 static void fire(void *owner, struct timer *timer, uint64_t now);
@@ -98,8 +98,10 @@ static void begin(struct nhrp *n, struct registration *r, uint64_t now)
 static void forget_learned(struct nhrp *n, struct registration *r, const struct ip_addr *gateway)
 {
 	for (unsigned i = 0; i < r->n_learned; i++) {
-		struct fib_route route = {.prefix = r->learned[i], .gateway = *gateway,
-			.source = FIB_HUB, .type = FIB_OVERLAY};
+		struct fib_route route = {.prefix = r->learned[i],
+			.gateway = *gateway,
+			.source = FIB_HUB,
+			.type = FIB_OVERLAY};
 		fib_route_remove(n->fib, &route);
 		kernel_sync(n, &r->learned[i]);
 	}
@@ -135,8 +137,10 @@ static void config_routes(struct nhrp *n, const struct peer *hub, uint8_t family
 {
 	const struct ip_addr *gateway = hub_address(hub, family);
 	for (unsigned i = 0; gateway && i < n->config.n_routes; i++) {
-		struct fib_route route = {.prefix = n->config.routes[i], .gateway = *gateway,
-			.source = FIB_CONFIG, .type = FIB_OVERLAY};
+		struct fib_route route = {.prefix = n->config.routes[i],
+			.gateway = *gateway,
+			.source = FIB_CONFIG,
+			.type = FIB_OVERLAY};
 		if (route.prefix.addr.family != family)
 			continue;
 		if (add)
@@ -144,6 +148,16 @@ static void config_routes(struct nhrp *n, const struct peer *hub, uint8_t family
 		else
 			fib_route_remove(n->fib, &route);
 		kernel_sync(n, &route.prefix);
+	}
+}
+
+void nhc_config_routes(struct nhrp *n, bool on)
+{
+	for (unsigned i = 0; i < N_REGISTRATIONS; i++) {
+		const struct registration *r = &n->registrations[i];
+		struct peer *hub = r->peer == PEER_NONE ? NULL : peer_at(n->peers, r->peer);
+		if (hub && r->state == REGISTRATION_DONE)
+			config_routes(n, hub, r->family, on);
 	}
 }
 
@@ -195,8 +209,8 @@ static void fire(void *owner, struct timer *timer, uint64_t now)
 	rearm(n);
 }
 
-static void learn_routes(struct nhrp *n, struct registration *r, struct peer *hub,
-	const struct nhrp_packet *reply)
+static void learn_routes(
+	struct nhrp *n, struct registration *r, struct peer *hub, const struct nhrp_packet *reply)
 {
 	const struct ip_addr *gateway = hub_address(hub, r->family);
 	if (!gateway)
@@ -206,8 +220,10 @@ static void learn_routes(struct nhrp *n, struct registration *r, struct peer *hu
 	memcpy(old, r->learned, sizeof old);
 	r->n_learned = 0;
 	for (unsigned i = 0; i < reply->vendor.n_prefixes; i++) {
-		struct fib_route route = {.prefix = reply->vendor.prefixes[i], .gateway = *gateway,
-			.source = FIB_HUB, .type = FIB_OVERLAY};
+		struct fib_route route = {.prefix = reply->vendor.prefixes[i],
+			.gateway = *gateway,
+			.source = FIB_HUB,
+			.type = FIB_OVERLAY};
 		if (route.prefix.addr.family != r->family)
 			continue;
 		if (fib_route_put(n->fib, &route) == 0)
@@ -227,49 +243,45 @@ static void learn_routes(struct nhrp *n, struct registration *r, struct peer *hu
 	config_routes(n, hub, r->family, true);
 }
 
-static void refused(struct nhrp *n, struct registration *r, struct peer *hub, uint8_t code, uint64_t now)
+static void refused(struct registration *r, uint8_t code, uint64_t now)
 {
-	char name[64];
 	bool news = r->state != REGISTRATION_REFUSED || r->code != code;
 	r->state = REGISTRATION_REFUSED;
 	r->code = code;
 	r->since = news ? now : r->since;
-	r->gap = code == NHRP_CODE_PROHIBITED ? FORBIDDEN_GAP_NS :
-		r->gap < NAK_GAP_NS ? NAK_GAP_NS :
-		r->gap * 2 > NAK_GAP_MAX_NS ? NAK_GAP_MAX_NS : r->gap * 2;
+	r->gap = code == NHRP_CODE_PROHIBITED ? FORBIDDEN_GAP_NS
+		: r->gap < NAK_GAP_NS         ? NAK_GAP_NS
+		: r->gap * 2 > NAK_GAP_MAX_NS ? NAK_GAP_MAX_NS
+					      : r->gap * 2;
 	r->next = now + r->gap;
-	if (news)
-		env_log(n->env, LOG_ERROR, "hub %s refuses our registration: code %u, %s",
-			peer_name(hub, name), code, nhrp_code_name(code));
 }
 
 void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply, uint64_t now)
 {
-	char name[64], text[PREFIX_TEXT_MAX];
+	char name[64];
 	struct registration *r = find(n, hub->id, reply->proto_family, false);
 	if (!r || reply->request_id != r->request_id || reply->cies.n == 0)
 		return;
-	for (unsigned i = 0; i < reply->cies.n; i++)
-		n->naks_received += reply->cies.v[i].code != NHRP_CODE_SUCCESS;
+	for (unsigned i = 0; i < reply->cies.n; i++) {
+		const struct nhrp_cie *cie = &reply->cies.v[i];
+		struct prefix p = {
+			.addr = *nhrp_cie_proto(reply, cie), .len = nhrp_cie_bits(reply, cie)};
+		if (cie->code == NHRP_CODE_SUCCESS)
+			refusal_clear(n, hub, &p);
+		else if (i == 0 || cie->code != reply->cies.v[0].code)
+			refusal_note(n, hub, &p, cie->code, false, now);
+	}
 	for (unsigned i = 0; i < reply->vendor.n_candidates; i++)
 		if (reply->vendor.candidates[i].kind == NHRP_CANDIDATE_SEEN)
-			punch_note_seen(n->peers, &reply->vendor.candidates[i].endpoint);
+			hub->seen = reply->vendor.candidates[i].endpoint;
 	if (reply->cies.v[0].code != NHRP_CODE_SUCCESS) {
-		refused(n, r, hub, reply->cies.v[0].code, now);
+		refused(r, reply->cies.v[0].code, now);
 		rearm(n);
 		return;
 	}
 	bool news = r->state != REGISTRATION_DONE;
-	for (unsigned i = 1; i < reply->cies.n && news; i++) {
-		struct prefix p = {.addr = reply->cies.v[i].proto,
-			.len = nhrp_cie_bits(reply, &reply->cies.v[i])};
-		if (reply->cies.v[i].code != NHRP_CODE_SUCCESS)
-			env_log(n->env, LOG_ERROR, "hub %s refuses prefix %s: code %u, %s",
-				peer_name(hub, name), prefix_format(&p, text),
-				reply->cies.v[i].code, nhrp_code_name(reply->cies.v[i].code));
-	}
-	uint64_t holding = reply->cies.v[0].holding_time_s ?
-		reply->cies.v[0].holding_time_s : n->config.holding_time_s;
+	uint64_t holding = reply->cies.v[0].holding_time_s ? reply->cies.v[0].holding_time_s
+							   : n->config.holding_time_s;
 	r->state = REGISTRATION_DONE;
 	r->code = 0;
 	r->since = news ? now : r->since;
@@ -278,8 +290,8 @@ void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply
 	r->expires = now + holding * NS_PER_S;
 	r->next = now + holding * NS_PER_S / 3;
 	if (news)
-		env_log(n->env, LOG_INFO, "registered with hub %s, holding time %llu s",
-			peer_name(hub, name), (unsigned long long)holding);
+		env_log(n->env, LOG_INFO, "registered with hub %s for IPv%u, holding time %llu s",
+			peer_name(hub, name), r->family, (unsigned long long)holding);
 	learn_routes(n, r, hub, reply);
 	rearm(n);
 }

@@ -11,7 +11,8 @@
  *
  *   dispatch.c      decoding, counting, sending, errors; what the other modules share
  *   nhc.c           client: registers with every hub, learns routes from the replies
- *   nhs.c           server: bindings, refusals
+ *   nhs.c           server: bindings
+ *   refusal.c       registrations refused, by us or to us
  *   transit.c       hub: forwards resolutions, adding what it sees
  *   resolve.c       client: asks for a destination, waits for the direct path
  *   egress.c        answers for what is behind us
@@ -53,29 +54,28 @@ struct nhrp_ops {
 struct binding {
 	bool used;
 	struct prefix prefix;
-	struct ip_addr gateway;      /* the client's own address of this family */
+	struct ip_addr gateway; /* the client's own address of this family */
 	struct ip_addr nbma_claimed;
-	uint32_t peer, next;         /* next binding of the same peer */
+	uint32_t peer, next; /* next binding of the same peer */
 	uint64_t since, expires;
 };
 
 struct nhs_client {
-	uint32_t first;              /* binding; NHRP_NONE */
+	uint32_t first; /* binding; NHRP_NONE */
 	struct timer expiry;
-	struct bucket requests;      /* resolutions it may ask */
+	struct bucket requests; /* resolutions it may ask */
 };
 
 struct refusal {
-	uint8_t code;
+	uint8_t code; /* 0 = free */
 	struct prefix prefix;
-	char name[64];
+	char name[64]; /* hub: of the client; spoke: of the hub */
 	uint64_t at;
-	uint32_t times;
 };
 
 /* Who was told of whom, to be purged when that changes. */
 struct told {
-	uint32_t requester, egress;  /* peer ids */
+	uint32_t requester, egress; /* peer ids */
 	struct prefix prefix;
 	uint64_t until;
 };
@@ -90,16 +90,16 @@ enum registration_state {
 };
 
 struct registration {
-	uint32_t peer;               /* hub; PEER_NONE = free */
+	uint32_t peer; /* hub; PEER_NONE = free */
 	uint8_t family;
 	enum registration_state state;
-	uint8_t code;                /* why refused */
+	uint8_t code; /* why refused */
 	uint32_t request_id;
 	unsigned tries;
 	uint64_t next, expires, since, gap;
-	unsigned n_prefixes;         /* asked for */
+	unsigned n_prefixes; /* asked for */
 	struct prefix prefixes[NHRP_PREFIX_LINES];
-	unsigned n_learned;          /* the hub's advertise list */
+	unsigned n_learned; /* the hub's advertise list */
 	struct prefix learned[NHRP_PREFIXES_MAX];
 };
 
@@ -117,12 +117,12 @@ struct resolution {
 	struct ip_addr target;
 	uint32_t request_id, token_id;
 	uint8_t punch_key[KEY_LEN];
-	uint32_t asked;              /* peer id of who was asked */
+	uint32_t asked; /* peer id of who was asked */
 	unsigned tries;
-	uint64_t started, gap;       /* gap: back-off of the next failure */
-	uint8_t code;                /* why negative */
-	const char *why;             /* the same in words; a constant text */
-	uint32_t refused_by;         /* hubs that know no binding: bits of their rank */
+	uint64_t started, gap; /* gap: back-off of the next failure */
+	uint8_t code;          /* why negative */
+	const char *why;       /* the same in words; a constant text */
+	uint32_t refused_by;   /* hubs that know no binding: bits of their rank */
 	/* the answer */
 	struct prefix prefix;
 	uint8_t peer_key[KEY_LEN];
@@ -134,12 +134,12 @@ struct resolution {
 struct shortcut {
 	bool used;
 	struct prefix prefix;
-	struct ip_addr target;       /* what was asked for */
+	struct ip_addr target; /* what was asked for */
 	uint32_t peer;
-	bool neighbour;              /* prefix is the peer's own address: also a next hop */
-	struct fib_route covering;   /* by which route traffic would go without it */
+	bool neighbour;            /* prefix is the peer's own address: also a next hop */
+	struct fib_route covering; /* by which route traffic would go without it */
 	uint64_t since, expires;
-	bool refreshed;              /* its renewal has been asked for */
+	bool refreshed; /* its renewal has been asked for */
 	struct timer timer;
 };
 
@@ -156,7 +156,7 @@ struct nhrp {
 
 	struct binding *bindings;
 	uint32_t max_bindings, n_bindings, binding_hint;
-	struct nhs_client *clients;  /* by peer id */
+	struct nhs_client *clients; /* by peer id */
 	struct refusal refusals[NHRP_REFUSALS];
 	unsigned n_refusals;
 	struct told *told;
@@ -167,22 +167,22 @@ struct nhrp {
 
 	struct resolution resolutions[NHRP_RESOLUTIONS];
 	struct shortcut shortcuts[NHRP_SHORTCUTS];
-	struct timer routes_timer;   /* looks at shortcuts and prefixes after routes changed */
-	uint64_t routes_seen;        /* fib generation looked at */
+	struct timer routes_timer; /* looks at shortcuts and prefixes after routes changed */
+	uint64_t routes_seen;      /* fib generation looked at */
 	bool addresses_changed;
 
 	struct {
 		uint64_t key, next, gap;
-	} *redirects;
+	} * redirects;
 	uint64_t redirect_seed[2];
 	struct bucket errors;
 
-	struct hashmap installed;    /* prefix -> index below */
+	struct hashmap installed; /* prefix -> index below */
 	struct {
 		struct prefix prefix;
 		struct ip_addr gateway;
 		bool used;
-	} *kernel;
+	} * kernel;
 	uint32_t max_kernel;
 
 	uint64_t in[9], out[9], naks_sent, naks_received;
@@ -230,7 +230,8 @@ struct nhrp_cie nhrp_own_cie(const struct nhrp *n, const struct nhrp_packet *pac
 void nhrp_begin(struct nhrp *n, struct nhrp_packet *packet, enum nhrp_type type, struct peer *p,
 	uint8_t proto_family);
 /* Turns a request into its reply: type, hop count, responder extension. */
-void nhrp_make_reply(struct nhrp *n, struct nhrp_packet *packet, enum nhrp_type type, struct peer *p);
+void nhrp_make_reply(
+	struct nhrp *n, struct nhrp_packet *packet, enum nhrp_type type, struct peer *p);
 void nhrp_error(struct nhrp *n, struct peer *p, uint16_t code, uint16_t offset, const uint8_t *data,
 	size_t len, const struct nhrp_packet *about, uint64_t now);
 /* Our candidates into the vendor extension. */
@@ -241,17 +242,24 @@ void nhc_peer_down(struct nhrp *n, struct peer *hub, uint64_t now);
 void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply, uint64_t now);
 /* The list of prefixes may have changed: registers anew where it did, or always. */
 void nhc_update(struct nhrp *n, bool always, uint64_t now);
+/* The config's `route =` lines, on or off for every hub that we are registered with. */
+void nhc_config_routes(struct nhrp *n, bool on);
 void nhc_init(struct nhrp *n);
 
 void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 	const struct endpoint *from, uint64_t now);
 void nhs_peer_down(struct nhrp *n, struct peer *p, uint64_t now);
 /* Removes p's bindings inside the prefix. */
-void nhs_unbind(struct nhrp *n, struct peer *p, const struct prefix *prefix, const char *why, uint64_t now);
+void nhs_unbind(
+	struct nhrp *n, struct peer *p, const struct prefix *prefix, const char *why, uint64_t now);
+void refusal_note(struct nhrp *n, struct peer *p, const struct prefix *prefix, uint8_t code,
+	bool by_us, uint64_t now);
+void refusal_clear(struct nhrp *n, struct peer *p, const struct prefix *prefix);
+
 void nhs_init_client(struct nhrp *n, uint32_t peer);
 
-void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request, const uint8_t *data,
-	size_t len, const struct endpoint *from, uint64_t now);
+void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
+	const uint8_t *data, size_t len, const struct endpoint *from, uint64_t now);
 void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
 	const struct endpoint *from, uint64_t now);
 
@@ -278,13 +286,14 @@ void shortcut_peer(struct nhrp *n, struct peer *p, bool gone, uint64_t now);
 void shortcut_check_routes(struct nhrp *n, uint64_t now);
 void shortcut_fire(void *owner, struct timer *timer, uint64_t now);
 
-void redirect_receive(struct nhrp *n, struct peer *p, const struct nhrp_packet *packet, uint64_t now);
+void redirect_receive(
+	struct nhrp *n, struct peer *p, const struct nhrp_packet *packet, uint64_t now);
 
 void purge_receive(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now);
 /* Tells everyone who was told that p answers for prefixes inside this one. */
 void purge_told(struct nhrp *n, uint32_t egress, const struct prefix *prefix, uint64_t now);
-void purge_remember(struct nhrp *n, uint32_t requester, uint32_t egress, const struct prefix *prefix,
-	uint64_t until);
+void purge_remember(struct nhrp *n, uint32_t requester, uint32_t egress,
+	const struct prefix *prefix, uint64_t until);
 void purge_own(struct nhrp *n, struct peer *p, uint64_t now);
 
 /* Makes the kernel have our best route of this prefix, or none. */

@@ -24,8 +24,11 @@ static bool is_host(const struct binding *b)
 
 static struct fib_route route_of(const struct binding *b)
 {
-	return (struct fib_route){.prefix = b->prefix, .gateway = b->gateway,
-		.source = FIB_REGISTERED, .metric = 4096, .type = FIB_OVERLAY};
+	return (struct fib_route){.prefix = b->prefix,
+		.gateway = b->gateway,
+		.source = FIB_REGISTERED,
+		.metric = 4096,
+		.type = FIB_OVERLAY};
 }
 
 static void unbind(struct nhrp *n, struct peer *p, uint32_t *link, const char *why, uint64_t now)
@@ -48,7 +51,8 @@ static void unbind(struct nhrp *n, struct peer *p, uint32_t *link, const char *w
 	purge_told(n, p->id, &prefix, now);
 }
 
-void nhs_unbind(struct nhrp *n, struct peer *p, const struct prefix *prefix, const char *why, uint64_t now)
+void nhs_unbind(
+	struct nhrp *n, struct peer *p, const struct prefix *prefix, const char *why, uint64_t now)
 {
 	uint32_t *link = &n->clients[p->id].first;
 	while (*link != NHRP_NONE) {
@@ -81,7 +85,8 @@ static void arm_expiry(struct nhrp *n, struct nhs_client *c)
 static void expire(void *owner, struct timer *timer, uint64_t now)
 {
 	struct nhrp *n = owner;
-	struct nhs_client *c = (struct nhs_client *)((char *)timer - offsetof(struct nhs_client, expiry));
+	struct nhs_client *c =
+		(struct nhs_client *)((char *)timer - offsetof(struct nhs_client, expiry));
 	struct peer *p = peer_at(n->peers, (uint32_t)(c - n->clients));
 	for (uint32_t *link = &c->first; p && *link != NHRP_NONE;) {
 		if (now >= n->bindings[*link].expires)
@@ -111,19 +116,22 @@ static bool held_by_another(struct nhrp *n, struct peer *p, const struct ip_addr
 	uint64_t heard = atomic_load_explicit(&path->last_rx_ns, memory_order_relaxed);
 	bool reissued = strcmp(other->cert.name, p->cert.name) == 0 &&
 		p->cert.not_before > other->cert.not_before;
-	if (!reissued && peer_has_session(other) && other->path == PATH_UP && now - heard < LIVE_NS) {
+	if (!reissued && peer_has_session(other) && other->path == PATH_UP &&
+		now - heard < LIVE_NS) {
 		liveness_ping(n->peers, other, now); /* so that a dead one is found out */
 		return true;
 	}
 	struct prefix host = prefix_host(a);
 	nhs_unbind(n, other, &host, "its address was registered by another key", now);
 	if (reissued)
-		peer_close(n->peers, other, CONTROL_REASON_REPLACED, "replaced by a new certificate", now);
+		peer_close(n->peers, other, CONTROL_REASON_REPLACED,
+			"replaced by a new certificate", now);
 	return false;
 }
 
 static uint8_t bind(struct nhrp *n, struct peer *p, const struct prefix *prefix,
-	const struct ip_addr *gateway, const struct ip_addr *nbma, uint64_t holding_ns, uint64_t now)
+	const struct ip_addr *gateway, const struct ip_addr *nbma, uint64_t holding_ns,
+	uint64_t now)
 {
 	char name[64], text[PREFIX_TEXT_MAX];
 	struct binding *b = find_binding(n, p->id, prefix);
@@ -135,8 +143,12 @@ static uint8_t bind(struct nhrp *n, struct peer *p, const struct prefix *prefix,
 			i = (i + 1) % n->max_bindings;
 		n->binding_hint = (i + 1) % n->max_bindings;
 		b = &n->bindings[i];
-		*b = (struct binding){.used = true, .prefix = *prefix, .gateway = *gateway,
-			.peer = p->id, .next = n->clients[p->id].first, .since = now};
+		*b = (struct binding){.used = true,
+			.prefix = *prefix,
+			.gateway = *gateway,
+			.peer = p->id,
+			.next = n->clients[p->id].first,
+			.since = now};
 		if (is_host(b)) {
 			if (fib_neighbour_put(n->fib, &prefix->addr, p->id) != 0)
 				b->used = false;
@@ -154,32 +166,10 @@ static uint8_t bind(struct nhrp *n, struct peer *p, const struct prefix *prefix,
 		env_log(n->env, LOG_INFO, "%s: registered %s", peer_name(p, name),
 			prefix_format(prefix, text));
 	}
+	refusal_clear(n, p, prefix);
 	b->nbma_claimed = *nbma;
 	b->expires = now + holding_ns;
 	return NHRP_CODE_SUCCESS;
-}
-
-static void note_refusal(
-	struct nhrp *n, struct peer *p, const struct prefix *prefix, uint8_t code, uint64_t now)
-{
-	char name[64], text[PREFIX_TEXT_MAX];
-	n->naks_sent++;
-	peer_name(p, name);
-	struct refusal *r = NULL;
-	for (unsigned i = 0; i < NHRP_REFUSALS && i < n->n_refusals; i++)
-		if (n->refusals[i].code == code && prefix_equal(&n->refusals[i].prefix, prefix) &&
-			strcmp(n->refusals[i].name, peer_name(p, name)) == 0)
-			r = &n->refusals[i];
-	if (!r || now - r->at > 600 * NS_PER_S)
-		env_log(n->env, LOG_WARN, "%s: registration of %s refused: code %u, %s",
-			peer_name(p, name), prefix_format(prefix, text), code, nhrp_code_name(code));
-	if (!r) {
-		r = &n->refusals[n->n_refusals++ % NHRP_REFUSALS];
-		*r = (struct refusal){.code = code, .prefix = *prefix};
-		strcpy(r->name, peer_name(p, name));
-	}
-	r->at = now;
-	r->times++;
 }
 
 /* Decides about one CIE, and installs it. */
@@ -199,11 +189,13 @@ static uint8_t register_cie(struct nhrp *n, struct peer *p, const struct nhrp_pa
 		cert_owns_address(&p->cert, &prefix.addr);
 	if (host && held_by_another(n, p, &prefix.addr, now))
 		return NHRP_CODE_ALREADY_REGISTERED;
-	return bind(n, p, &prefix, &request->src_proto, nhrp_cie_nbma(request, cie), holding_ns, now);
+	return bind(
+		n, p, &prefix, &request->src_proto, nhrp_cie_nbma(request, cie), holding_ns, now);
 }
 
 /* What was registered before and is not in this request is gone. */
-static void forget_others(struct nhrp *n, struct peer *p, uint8_t family, uint64_t expires, uint64_t now)
+static void forget_others(
+	struct nhrp *n, struct peer *p, uint8_t family, uint64_t expires, uint64_t now)
 {
 	uint32_t *link = &n->clients[p->id].first;
 	while (*link != NHRP_NONE) {
@@ -222,16 +214,18 @@ void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 	struct ip_addr seen = nhrp_nbma(request, &from->addr);
 	if (request->cies.n == 0)
 		return;
-	bool misdirected = !own || (!addr_equal(&request->dst_proto, own) &&
-					   !addr_equal(&request->dst_proto, &request->src_proto));
+	bool misdirected = !own ||
+		(!addr_equal(&request->dst_proto, own) &&
+			!addr_equal(&request->dst_proto, &request->src_proto));
 	uint64_t holding = request->cies.v[0].holding_time_s;
-	holding = holding < NHRP_HOLDING_MIN ? NHRP_HOLDING_MIN :
-		holding > NHRP_HOLDING_MAX ? NHRP_HOLDING_MAX : holding;
+	holding = holding < NHRP_HOLDING_MIN ? NHRP_HOLDING_MIN
+		: holding > NHRP_HOLDING_MAX ? NHRP_HOLDING_MAX
+					     : holding;
 	for (unsigned i = 0; i < request->cies.n; i++) {
 		struct nhrp_cie *cie = &request->cies.v[i];
-		uint8_t code = misdirected || (i > 0 && request->cies.v[0].code) ?
-			NHRP_CODE_PROHIBITED :
-			register_cie(n, p, request, cie, i == 0, holding * NS_PER_S, now);
+		uint8_t code = misdirected || (i > 0 && request->cies.v[0].code)
+			? NHRP_CODE_PROHIBITED
+			: register_cie(n, p, request, cie, i == 0, holding * NS_PER_S, now);
 		if (i > 0 && request->cies.v[0].code)
 			code = request->cies.v[0].code;
 		cie->code = code;
@@ -239,7 +233,7 @@ void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 		if (code) {
 			struct prefix prefix = {.addr = *nhrp_cie_proto(request, cie),
 				.len = nhrp_cie_bits(request, cie)};
-			note_refusal(n, p, &prefix, code, now);
+			refusal_note(n, p, &prefix, code, true, now);
 		}
 	}
 	if (!request->cies.v[0].code) {
@@ -255,10 +249,12 @@ void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 	/* The second CIE of the NAT extension: how the client looks from here. */
 	if (nhrp_ext_find(request, NHRP_EXT_NAT) && !addr_equal(&seen, &request->src_nbma) &&
 		seen.family) {
-		struct nhrp_cie nat = {.nbma = seen, .proto = request->src_proto,
+		struct nhrp_cie nat = {.nbma = seen,
+			.proto = request->src_proto,
 			.prefix_len = addr_bits(request->proto_family)};
 		if (request->nat.n == 0 && own) {
-			struct nhrp_cie server = {.nbma = nhrp_nbma(request, &p->local), .proto = *own,
+			struct nhrp_cie server = {.nbma = nhrp_nbma(request, &p->local),
+				.proto = *own,
 				.prefix_len = addr_bits(request->proto_family)};
 			nhrp_ext_add_cie(request, NHRP_EXT_NAT, &server);
 		}

@@ -2,13 +2,14 @@
 
 #include <string.h>
 
-void purge_remember(struct nhrp *n, uint32_t requester, uint32_t egress, const struct prefix *prefix,
-	uint64_t until)
+void purge_remember(struct nhrp *n, uint32_t requester, uint32_t egress,
+	const struct prefix *prefix, uint64_t until)
 {
 	struct told *oldest = &n->told[n->n_told % NHRP_TOLD];
 	for (uint32_t i = 0; i < NHRP_TOLD && i < n->n_told; i++) {
 		struct told *t = &n->told[i];
-		if (t->requester == requester && t->egress == egress && prefix_equal(&t->prefix, prefix)) {
+		if (t->requester == requester && t->egress == egress &&
+			prefix_equal(&t->prefix, prefix)) {
 			t->until = until;
 			return;
 		}
@@ -18,8 +19,8 @@ void purge_remember(struct nhrp *n, uint32_t requester, uint32_t egress, const s
 	n->n_told++;
 }
 
-static void send_purge(struct nhrp *n, struct peer *to, const struct prefix *prefix, uint16_t flags,
-	uint64_t now)
+static void send_purge(
+	struct nhrp *n, struct peer *to, const struct prefix *prefix, uint16_t flags, uint64_t now)
 {
 	struct nhrp_packet packet;
 	if (!peer_has_session(to))
@@ -62,15 +63,16 @@ void purge_own(struct nhrp *n, struct peer *p, uint64_t now)
 void purge_receive(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now)
 {
 	for (unsigned i = 0; i < request->cies.n; i++) {
-		struct prefix prefix = prefix_masked((struct prefix){
-			.addr = *nhrp_cie_proto(request, &request->cies.v[i]),
-			.len = nhrp_cie_bits(request, &request->cies.v[i])});
+		struct prefix prefix = prefix_masked(
+			(struct prefix){.addr = *nhrp_cie_proto(request, &request->cies.v[i]),
+				.len = nhrp_cie_bits(request, &request->cies.v[i])});
 		if (n->hub)
 			nhs_unbind(n, p, &prefix, "purged by its owner", now);
 		for (unsigned k = 0; k < NHRP_SHORTCUTS; k++) {
 			struct shortcut *s = &n->shortcuts[k];
 			if (s->used && (p->hub || s->peer == p->id) &&
-				(prefix_covers(&prefix, &s->prefix) || prefix_covers(&s->prefix, &prefix)))
+				(prefix_covers(&prefix, &s->prefix) ||
+					prefix_covers(&s->prefix, &prefix)))
 				shortcut_remove(n, s, "purged", now);
 		}
 	}

@@ -50,7 +50,8 @@ void nhrp_hairpin(struct nhrp *n, struct peer *p, const uint8_t *ip, size_t len,
 	nhrp_send(n, p, &packet, now);
 }
 
-void redirect_receive(struct nhrp *n, struct peer *p, const struct nhrp_packet *packet, uint64_t now)
+void redirect_receive(
+	struct nhrp *n, struct peer *p, const struct nhrp_packet *packet, uint64_t now)
 {
 	const uint8_t *ip = packet->payload;
 	if (!n->config.shortcut || n->hub || !p->hub || packet->traffic_code != 0 ||

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#define GIVE_UP_NS   (15 * NS_PER_S)
-#define PUNCH_NS     (10 * NS_PER_S) /* from the answer to the direct path */
-#define BACKOFF_NS   (30 * NS_PER_S)
+#define GIVE_UP_NS     (15 * NS_PER_S)
+#define PUNCH_NS       (10 * NS_PER_S) /* from the answer to the direct path */
+#define BACKOFF_NS     (30 * NS_PER_S)
 #define BACKOFF_MAX_NS (600 * NS_PER_S)
 
 static struct resolution *find(struct nhrp *n, const struct ip_addr *target)
@@ -24,7 +24,8 @@ static struct resolution *make(struct nhrp *n, const struct ip_addr *target)
 			r = &n->resolutions[i];
 	for (unsigned i = 0; i < NHRP_RESOLUTIONS && !r; i++)
 		if (n->resolutions[i].state == RESOLUTION_NEGATIVE)
-			r = &n->resolutions[i]; /* a refusal that is forgotten is only asked again */
+			r = &n->resolutions
+				     [i]; /* a refusal that is forgotten is only asked again */
 	if (!r)
 		return NULL;
 	timer_disarm(n->timers, &r->timer);
@@ -44,7 +45,9 @@ static void done(struct nhrp *n, struct resolution *r)
 static void fail(struct nhrp *n, struct resolution *r, uint8_t code, const char *why, uint64_t now)
 {
 	char text[ADDR_TEXT_MAX];
-	r->gap = r->gap == 0 ? BACKOFF_NS : r->gap * 2 > BACKOFF_MAX_NS ? BACKOFF_MAX_NS : r->gap * 2;
+	r->gap = r->gap == 0                  ? BACKOFF_NS
+		: r->gap * 2 > BACKOFF_MAX_NS ? BACKOFF_MAX_NS
+					      : r->gap * 2;
 	r->state = RESOLUTION_NEGATIVE;
 	r->code = code;
 	r->why = why;
@@ -75,7 +78,8 @@ static void send_request(struct nhrp *n, struct resolution *r, uint64_t now)
 	nhrp_begin(n, &packet, NHRP_RESOLUTION_REQUEST, p, r->target.family);
 	packet.request_id = r->request_id;
 	n->next_request_id = next_id;
-	packet.flags = NHRP_RES_ROUTER | NHRP_RES_AUTHORITATIVE | NHRP_RES_SOURCE_STABLE | NHRP_FLAG_NAT;
+	packet.flags =
+		NHRP_RES_ROUTER | NHRP_RES_AUTHORITATIVE | NHRP_RES_SOURCE_STABLE | NHRP_FLAG_NAT;
 	packet.dst_proto = r->target;
 	struct nhrp_cie cie = {.holding_time_s = n->config.holding_time_s};
 	nhrp_add_cie(&packet, &cie);
@@ -108,7 +112,8 @@ void resolve_start(struct nhrp *n, const struct ip_addr *target, uint64_t now)
 {
 	char text[ADDR_TEXT_MAX];
 	struct resolution *r = find(n, target);
-	if (n->stopping || (r && (r->state == RESOLUTION_PENDING || r->state == RESOLUTION_PUNCHING)) ||
+	if (n->stopping ||
+		(r && (r->state == RESOLUTION_PENDING || r->state == RESOLUTION_PUNCHING)) ||
 		(r && r->state == RESOLUTION_NEGATIVE && now + r->gap < r->timer.deadline))
 		return;
 	struct peer *p = whom(n, target);
@@ -137,7 +142,8 @@ void resolve_start(struct nhrp *n, const struct ip_addr *target, uint64_t now)
 void resolve_fire(void *owner, struct timer *timer, uint64_t now)
 {
 	struct nhrp *n = owner;
-	struct resolution *r = (struct resolution *)((char *)timer - offsetof(struct resolution, timer));
+	struct resolution *r =
+		(struct resolution *)((char *)timer - offsetof(struct resolution, timer));
 	switch (r->state) {
 	case RESOLUTION_FREE:
 		break;
@@ -179,8 +185,8 @@ void resolve_path(struct nhrp *n, struct peer *p, uint64_t now)
 }
 
 /* The answered prefix around the target, no wider than the route that it will override. */
-static bool usable_prefix(struct nhrp *n, const struct resolution *r, const struct nhrp_packet *reply,
-	struct prefix *out)
+static bool usable_prefix(struct nhrp *n, const struct resolution *r,
+	const struct nhrp_packet *reply, struct prefix *out)
 {
 	struct prefix host = prefix_host(&r->target);
 	const struct fib_route *covering = fib_covering(n->fib, &host);

@@ -152,8 +152,8 @@ void shortcut_check_routes(struct nhrp *n, uint64_t now)
 		struct ip_addr target = s->target;
 		bool still_overlay = r && r->type == FIB_OVERLAY;
 		bool used = last_used(n, s) > s->since;
-		shortcut_remove(n, s, r ? "the route below it has changed" : "the route below it is gone",
-			now);
+		shortcut_remove(n, s,
+			r ? "the route below it has changed" : "the route below it is gone", now);
 		if (still_overlay && used)
 			resolve_start(n, &target, now);
 	}

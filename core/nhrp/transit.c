@@ -38,7 +38,8 @@ static bool in_list(const struct nhrp *n, const struct nhrp_cies *list)
 	return false;
 }
 
-static void negative(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint8_t code, uint64_t now)
+static void negative(
+	struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint8_t code, uint64_t now)
 {
 	struct nhrp_cie cie = {.code = code};
 	request->flags &= NHRP_RES_ROUTER | NHRP_RES_SOURCE_STABLE | NHRP_FLAG_NAT;
@@ -61,8 +62,8 @@ static bool may_ask(struct nhrp *n, struct peer *p, const struct nhrp_packet *re
 		bucket_take(&n->clients[p->id].requests, NS_PER_S / 10, 50, now);
 }
 
-void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request, const uint8_t *data,
-	size_t len, const struct endpoint *from, uint64_t now)
+void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
+	const uint8_t *data, size_t len, const struct endpoint *from, uint64_t now)
 {
 	struct fib_hop hop;
 	struct fib_view view = fib_snapshot(n->fib);
@@ -79,8 +80,9 @@ void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request
 		egress_answer(n, p, request, now);
 		return;
 	}
-	struct peer *to = found && hop.type == FIB_OVERLAY && hop.peer != FIB_NONE ?
-		peer_at(n->peers, hop.peer) : NULL;
+	struct peer *to = found && hop.type == FIB_OVERLAY && hop.peer != FIB_NONE
+		? peer_at(n->peers, hop.peer)
+		: NULL;
 	if (!to || !peer_has_session(to) || to == p) {
 		negative(n, p, request, NHRP_CODE_NO_BINDING, now);
 		return;
@@ -110,8 +112,8 @@ void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
 {
 	uint32_t id = fib_neighbour(n->fib, &reply->src_proto);
 	struct peer *to = id == LPM_NONE ? NULL : peer_at(n->peers, id);
-	if (!n->hub || !to || !peer_has_session(to) || reply->hop_count <= 1 || reply->cies.n == 0 ||
-		in_list(n, &reply->reverse))
+	if (!n->hub || !to || !peer_has_session(to) || reply->hop_count <= 1 ||
+		reply->cies.n == 0 || in_list(n, &reply->reverse))
 		return;
 	reply->hop_count--;
 	const struct ip_addr *own = nhrp_own_address(n, reply->proto_family);
@@ -129,8 +131,7 @@ void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
 				return; /* it answers for somebody else */
 			clean_candidates(reply, p, from);
 		}
-		purge_remember(n, to->id, p->id, &prefix,
-			now + cie->holding_time_s * NS_PER_S);
+		purge_remember(n, to->id, p->id, &prefix, now + cie->holding_time_s * NS_PER_S);
 	}
 	nhrp_send(n, to, reply, now);
 }

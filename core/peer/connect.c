@@ -8,13 +8,13 @@
 
 #include <string.h>
 
-#define BURST_NS         (20 * NS_PER_S)
-#define COOKIE_LIFE_NS   (120 * NS_PER_S)
-#define MAX_UDP          1472
-#define RESET_MIN_LEN    36
+#define BURST_NS       (20 * NS_PER_S)
+#define COOKIE_LIFE_NS (120 * NS_PER_S)
+#define MAX_UDP        1472
+#define RESET_MIN_LEN  36
 /* INITIATIONs a second, from all sources together, above which cookies are asked for. */
-#define LOAD_PER_S       500
-#define LOAD_BURST       250
+#define LOAD_PER_S 500
+#define LOAD_BURST 250
 
 static void send_handshake(struct peers *t, const struct endpoint *to, const struct ip_addr *from,
 	const uint8_t *message, size_t len)
@@ -36,7 +36,9 @@ void connect_abandon(struct peers *t, struct peer *p)
 
 static uint8_t preferred_cipher(uint8_t ciphers)
 {
-	return ciphers & 4 ? AEAD_AEGIS_256 : ciphers & 2 ? AEAD_AES_256_GCM : AEAD_CHACHA20_POLY1305;
+	return ciphers & 4    ? AEAD_AEGIS_256
+		: ciphers & 2 ? AEAD_AES_256_GCM
+			      : AEAD_CHACHA20_POLY1305;
 }
 
 static uint8_t allowed_ciphers(const struct peers *t)
@@ -127,8 +129,9 @@ static struct peer *waiting_peer(const struct peers *t, uint32_t index)
 	return p && p->init.active && p->init.session == s->id ? p : NULL;
 }
 
-static int fill_session(struct session *s, struct handshake *hs, uint8_t cipher, uint32_t remote_index,
-	uint16_t max_udp, const uint8_t token[MAC_LEN], const struct cert *cert, uint64_t now)
+static int fill_session(struct session *s, struct handshake *hs, uint8_t cipher,
+	uint32_t remote_index, uint16_t max_udp, const uint8_t token[MAC_LEN],
+	const struct cert *cert, uint64_t now)
 {
 	uint8_t tx[KEY_LEN], rx[KEY_LEN];
 	int err = handshake_traffic_keys(hs, cipher, tx, rx);
@@ -187,11 +190,12 @@ static void receive_response(struct peers *t, uint8_t *msg, size_t len, uint32_t
 	p->init.session = SESSION_NONE; /* the peer's now */
 	connect_abandon(t, p);
 	if (p->hub && answer.seen.addr.family != 0)
-		punch_note_seen(t, &answer.seen);
+		p->seen = answer.seen;
 	peer_install(t, p, s, from, local, now);
 }
 
-static void receive_cookie(struct peers *t, const uint8_t *msg, size_t len, uint32_t receiver, uint64_t now)
+static void receive_cookie(
+	struct peers *t, const uint8_t *msg, size_t len, uint32_t receiver, uint64_t now)
 {
 	uint8_t seal_key[KEY_LEN];
 	struct peer *p = waiting_peer(t, receiver);
@@ -204,8 +208,8 @@ static void receive_cookie(struct peers *t, const uint8_t *msg, size_t len, uint
 
 /* ---- Responder ------------------------------------------------------------------------------ */
 
-static void answer_cookie(struct peers *t, const uint8_t *msg, size_t len, const struct endpoint *from,
-	const struct ip_addr *local, uint64_t now)
+static void answer_cookie(struct peers *t, const uint8_t *msg, size_t len,
+	const struct endpoint *from, const struct ip_addr *local, uint64_t now)
 {
 	uint8_t out[GRE_PLAIN_LEN + MESSAGE_COOKIE_LEN];
 	if (!bucket_take(&t->cookies_sent, NS_PER_S / 10000, 1000, now))
@@ -233,8 +237,8 @@ static bool admitted(struct peers *t, const uint8_t *msg, size_t len, const stru
 		answer_cookie(t, msg, len, from, local, now);
 		return false;
 	}
-	return bucket_take(&t->sources[source_slot(t, &from->addr)], NS_PER_S / 20,
-		*proven ? 100 : 20, now);
+	return bucket_take(
+		&t->sources[source_slot(t, &from->addr)], NS_PER_S / 20, *proven ? 100 : 20, now);
 }
 
 /* Step 8: newer than what was confirmed and than what waits, or the source has shown itself. */
@@ -269,8 +273,9 @@ static void respond(struct peers *t, struct handshake *hs, struct peer *p,
 	uint32_t remote_index = hs->remote_index;
 	int len = handshake_respond(hs, t->env, NULL, &answer, p->response + GRE_PLAIN_LEN,
 		sizeof p->response - GRE_PLAIN_LEN);
-	if (len < 0 || fill_session(s, hs, cipher, remote_index, offer->max_udp,
-			       offer->reset_token, cert, now) < 0) {
+	if (len < 0 ||
+		fill_session(s, hs, cipher, remote_index, offer->max_udp, offer->reset_token, cert,
+			now) < 0) {
 		session_end(t->sessions, s);
 		p->response_len = 0;
 		return;
@@ -289,8 +294,8 @@ static void respond(struct peers *t, struct handshake *hs, struct peer *p,
 		timer_arm(t->timers, &p->timer, p->next_until);
 }
 
-static void receive_initiation(struct peers *t, uint8_t *msg, size_t len, const struct endpoint *from,
-	const struct ip_addr *local, uint64_t now)
+static void receive_initiation(struct peers *t, uint8_t *msg, size_t len,
+	const struct endpoint *from, const struct ip_addr *local, uint64_t now)
 {
 	struct handshake hs;
 	struct handshake_offer offer;
@@ -302,7 +307,8 @@ static void receive_initiation(struct peers *t, uint8_t *msg, size_t len, const 
 		!admitted(t, msg, len, from, local, &proven, now))
 		return;
 	memcpy(mac1, cookie_mac1_of(msg, len), sizeof mac1);
-	memcpy(copy, msg, len); /* the opening is in place, a COOKIE answers the bytes as they came */
+	memcpy(copy, msg,
+		len); /* the opening is in place, a COOKIE answers the bytes as they came */
 	if (handshake_begin(&hs, t->id, msg, len, key) < 0)
 		return;
 	struct peer *p = peer_find(t, key);
@@ -311,8 +317,10 @@ static void receive_initiation(struct peers *t, uint8_t *msg, size_t len, const 
 		send_handshake(t, from, local, p->response, p->response_len);
 		return;
 	}
-	int err = t->trust->bundle && bundle_revokes(t->trust->bundle, (const uint8_t[8]){0}, 0, key) ?
-		ERR_REVOKED : handshake_offer(&hs, &offer);
+	int err =
+		t->trust->bundle && bundle_revokes(t->trust->bundle, (const uint8_t[8]){0}, 0, key)
+		? ERR_REVOKED
+		: handshake_offer(&hs, &offer);
 	if (!err && p && !timestamp_allowed(p, offer.timestamp, proven, now)) {
 		answer_cookie(t, copy, len, from, local, now);
 		handshake_wipe(&hs);
@@ -358,7 +366,7 @@ static void receive_reset(struct peers *t, const uint8_t *msg, size_t len, uint3
 	char name[64];
 	if (!bucket_take(&t->resets, NS_PER_S / 50, 50, now))
 		return;
-	for (uint32_t i = 0; i < t->max; i++) {
+	for (uint32_t i = 0; i < t->n_fresh; i++) {
 		struct peer *p = &t->v[i];
 		struct session *s = p->used ? session_at(t->sessions, p->current) : NULL;
 		if (!s || s->remote_index != index || !endpoint_equal(&p->endpoint, from))

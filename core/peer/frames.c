@@ -81,12 +81,14 @@ void frames_send_bundle(struct peers *t, struct peer *p, uint64_t now)
 				.id = (uint32_t)trust->bundle->number,
 				.offset = (uint32_t)at,
 				.total = (uint32_t)trust->bundle_len,
-				.len = (uint16_t)(left < CONTROL_CHUNK_MAX ? left : CONTROL_CHUNK_MAX),
+				.len = (uint16_t)(left < CONTROL_CHUNK_MAX ? left
+									   : CONTROL_CHUNK_MAX),
 				.bytes = trust->bundle_bytes + at}};
 		reply(t, p, &frame, now);
 	}
-	p->bundle_gap = !p->bundle_due || !p->bundle_gap ? REPEAT_NS :
-		p->bundle_gap < REPEAT_MAX_NS ? p->bundle_gap * 2 : REPEAT_MAX_NS;
+	p->bundle_gap = !p->bundle_due || !p->bundle_gap ? REPEAT_NS
+		: p->bundle_gap < REPEAT_MAX_NS          ? p->bundle_gap * 2
+							 : REPEAT_MAX_NS;
 	p->bundle_due = true;
 	p->bundle_at = now + p->bundle_gap;
 	if (!timer_armed(&p->timer) || p->timer.deadline > p->bundle_at)
@@ -120,7 +122,8 @@ static void accept_bundle(struct peers *t, struct peer *p, uint64_t now)
 	t->ops.bundle(t->ops.ctx, now); /* may drop p: revoked */
 }
 
-static void receive_object(struct peers *t, struct peer *p, const struct control_frame *f, uint64_t now)
+static void receive_object(
+	struct peers *t, struct peer *p, const struct control_frame *f, uint64_t now)
 {
 	struct assembly *a = &t->assembly;
 	uint32_t offset = f->u.object.offset, total = f->u.object.total, len = f->u.object.len;
@@ -177,9 +180,10 @@ static bool receive_frame(struct peers *t, struct peer *p, struct control_frame 
 		liveness_pong(t, p, f->u.ping.echo, now);
 		break;
 	case CONTROL_CLOSE:
-		p->closing = !p->hub;
-		peer_drop(t, p, f->u.close.reason == CONTROL_REASON_IDLE ? "closed: idle" : "closed by it",
+		peer_drop(t, p,
+			f->u.close.reason == CONTROL_REASON_IDLE ? "closed: idle" : "closed by it",
 			now);
+		p->retry_at = now + NS_PER_S; /* a hub that restarts needs a moment */
 		return false;
 	case CONTROL_OBJECT:
 		receive_object(t, p, f, now);

@@ -13,8 +13,8 @@ static void look_up(struct peers *t, struct peer *p, const struct bundle_hub *hu
 	p->resolved_at = now;
 	for (unsigned i = 0; i < hub->n_endpoints; i++) {
 		p->resolving++;
-		t->ops.resolve(t->ops.ctx, hub->endpoints[i].host, hub->endpoints[i].port,
-			token_of(p, i));
+		t->ops.resolve(
+			t->ops.ctx, hub->endpoints[i].host, hub->endpoints[i].port, token_of(p, i));
 	}
 }
 
@@ -35,7 +35,8 @@ static void connect_next(struct peers *t, struct peer *p, uint64_t now)
 	p->reason = "its route leads through the overlay";
 }
 
-void hubs_resolved(struct peers *t, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now)
+void hubs_resolved(
+	struct peers *t, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now)
 {
 	char name[64];
 	struct peer *p = peer_at(t, token >> 3);
@@ -74,16 +75,22 @@ void hubs_retry(struct peers *t, struct peer *p, uint64_t now)
 	}
 }
 
+static void forget_old(struct peers *t, const struct bundle *bundle, uint64_t now)
+{
+	for (unsigned i = 0; i < t->n_hubs; i++) {
+		struct peer *p = &t->v[t->hubs[i]];
+		if (bundle && bundle_find_hub(bundle, p->key))
+			continue;
+		t->hubs[i--] = t->hubs[--t->n_hubs];
+		p->hub = false;
+		peer_drop(t, p, "no longer a hub of this network", now);
+	}
+}
+
 void hubs_update(struct peers *t, uint64_t now)
 {
 	const struct bundle *bundle = t->trust->bundle;
-	for (uint32_t i = 0; i < t->max; i++) {
-		struct peer *p = &t->v[i];
-		if (p->used && p->hub && (!bundle || !bundle_find_hub(bundle, p->key))) {
-			p->hub = false;
-			peer_drop(t, p, "no longer a hub of this network", now);
-		}
-	}
+	forget_old(t, bundle, now);
 	for (unsigned h = 0; bundle && h < bundle->n_hubs; h++) {
 		const struct bundle_hub *hub = &bundle->hubs[h];
 		for (unsigned k = 0; k < hub->n_keys; k++) {
@@ -95,6 +102,8 @@ void hubs_update(struct peers *t, uint64_t now)
 			p->hub_rank = h * BUNDLE_HUB_KEYS_MAX + k;
 			if (!p->known)
 				memcpy(p->cert.name, hub->name, sizeof hub->name);
+			if (is_new)
+				t->hubs[t->n_hubs++] = p->id;
 			if (is_new && hub->n_endpoints)
 				look_up(t, p, hub, now);
 		}
@@ -104,10 +113,9 @@ void hubs_update(struct peers *t, uint64_t now)
 struct peer *hubs_preferred(const struct peers *t, uint32_t without)
 {
 	struct peer *best = NULL;
-	for (uint32_t i = 0; i < t->max; i++) {
-		struct peer *p = &t->v[i];
-		if (!p->used || !p->hub || !peer_has_session(p) || p->path == PATH_NONE ||
-			without >> p->hub_rank & 1)
+	for (unsigned i = 0; i < t->n_hubs; i++) {
+		struct peer *p = &t->v[t->hubs[i]];
+		if (!peer_has_session(p) || p->path == PATH_NONE || without >> p->hub_rank & 1)
 			continue;
 		bool up = p->path == PATH_UP, best_up = best && best->path == PATH_UP;
 		if (!best || (up && !best_up) || (up == best_up && p->hub_rank < best->hub_rank))

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #define KEEPALIVE_NS      (20 * NS_PER_S)
-#define HUB_PING_NS       (10 * NS_PER_S)  /* an idle hub link is asked whether it lives */
-#define SILENCE_NS        (25 * NS_PER_S)  /* longer than the other side's keepalive */
-#define PING_AFTER_NS     NS_PER_S         /* user data unanswered */
+#define HUB_PING_NS       (10 * NS_PER_S) /* an idle hub link is asked whether it lives */
+#define SILENCE_NS        (25 * NS_PER_S) /* longer than the other side's keepalive */
+#define PING_AFTER_NS     NS_PER_S        /* user data unanswered */
 #define PING_GAP_NS       (NS_PER_S / 2)
 #define PINGS             4
 #define DEAD_AFTER_NS     (3 * NS_PER_S)
@@ -115,7 +115,8 @@ static bool sessions_age(struct peers *t, struct peer *p, uint64_t now, uint64_t
 		p->last_recheck = now;
 		int err = trust_recheck(t->trust, &p->cert, t->env->wall_s(t->env->ctx));
 		if (err) {
-			peer_close(t, p, CONTROL_REASON_EXPIRED, "certificate no longer valid", now);
+			peer_close(
+				t, p, CONTROL_REASON_EXPIRED, "certificate no longer valid", now);
 			return false;
 		}
 	}

@@ -18,6 +18,7 @@ int peers_init(struct peers *t, uint32_t max, struct sessions *sessions,
 {
 	memset(t, 0, sizeof *t);
 	t->max = max;
+	t->free_head = PEER_NONE;
 	t->sessions = sessions;
 	t->id = id;
 	t->trust = trust;
@@ -45,7 +46,7 @@ int peers_init(struct peers *t, uint32_t max, struct sessions *sessions,
 
 void peers_fini(struct peers *t)
 {
-	for (uint32_t i = 0; t->v && i < t->max; i++)
+	for (uint32_t i = 0; t->v && i < t->n_fresh; i++)
 		if (t->v[i].used)
 			handshake_wipe(&t->v[i].init.hs);
 	cookie_jar_wipe(&t->cookies);
@@ -69,17 +70,18 @@ struct peer *peer_find(const struct peers *t, const uint8_t key[KEY_LEN])
 
 struct peer *peer_at(const struct peers *t, uint32_t id)
 {
-	return id < t->max && t->v[id].used ? &t->v[id] : NULL;
+	return id < t->n_fresh && t->v[id].used ? &t->v[id] : NULL;
 }
 
 struct peer *peer_find_text(const struct peers *t, const char *who)
 {
 	struct ip_addr a = {0};
 	bool is_addr = addr_parse(who, &a);
-	for (uint32_t i = 0; i < t->max; i++) {
+	for (uint32_t i = 0; i < t->n_fresh; i++) {
 		struct peer *p = &t->v[i];
-		if (p->used && p->known && (is_addr ? cert_owns_address(&p->cert, &a) :
-						      strcmp(p->cert.name, who) == 0))
+		if (p->used && p->known &&
+			(is_addr ? cert_owns_address(&p->cert, &a)
+				 : strcmp(p->cert.name, who) == 0))
 			return p;
 	}
 	return NULL;
@@ -98,10 +100,11 @@ struct peer *peer_obtain(struct peers *t, const uint8_t key[KEY_LEN], uint64_t n
 	struct peer *p = peer_find(t, key);
 	if (p || t->count == t->max || memcmp(key, t->id->public_key, KEY_LEN) == 0)
 		return p;
-	uint32_t id = t->free_hint;
-	while (t->v[id].used)
-		id = (id + 1) % t->max;
-	t->free_hint = (id + 1) % t->max;
+	uint32_t id = t->free_head;
+	if (id == PEER_NONE)
+		id = t->n_fresh++;
+	else
+		t->free_head = t->v[id].next_free;
 	p = &t->v[id];
 	*p = (struct peer){
 		.used = true,
@@ -136,10 +139,8 @@ static void end_session(struct peers *t, uint32_t *slot)
 /* Which session the workers use for user data: the current one, while the path is up. */
 static void publish_path(struct peers *t, struct peer *p)
 {
-	/* A hub's user data has nowhere else to go; it keeps its session even while it is silent. */
-	bool usable = p->path == PATH_UP || (p->path == PATH_SUSPENDED && p->hub);
 	atomic_store_explicit(&t->sessions->paths[p->id].session,
-		usable ? p->current : SESSION_NONE, memory_order_release);
+		p->path == PATH_UP ? p->current : SESSION_NONE, memory_order_release);
 }
 
 void peer_drop(struct peers *t, struct peer *p, const char *why, uint64_t now)
@@ -160,13 +161,17 @@ void peer_drop(struct peers *t, struct peer *p, const char *why, uint64_t now)
 	p->challenge.active = false;
 	p->unanswered = 0;
 	p->bundle_due = false;
-	if (p->hub && !p->closing) {
+	if (p->hub) {
+		p->retry_at = now; /* a hub of ours is sought at once, and for ever */
+		p->retry_gap = 0;
 		peer_wake(t, p, now);
 		return;
 	}
 	timer_disarm(t->timers, &p->timer);
 	hashmap_remove(&t->by_key, p->key);
 	p->used = false;
+	p->next_free = t->free_head;
+	t->free_head = p->id;
 	t->count--;
 }
 
@@ -177,7 +182,8 @@ void peer_close(struct peers *t, struct peer *p, uint8_t reason, const char *why
 }
 
 int peer_send_to(struct peers *t, struct peer *p, const struct endpoint *to,
-	const struct ip_addr *from, uint16_t protocol, const void *payload, size_t len, uint64_t now)
+	const struct ip_addr *from, uint16_t protocol, const void *payload, size_t len,
+	uint64_t now)
 {
 	uint8_t buffer[SEALED_HEADER_LEN + GRE_PLAIN_LEN + 1400 + AEAD_TAG_MAX];
 	uint8_t *room = buffer + SEALED_HEADER_LEN + GRE_PLAIN_LEN;
@@ -236,7 +242,8 @@ void peer_wake(struct peers *t, struct peer *p, uint64_t now)
  * Of two sessions that both ends made at once, both must send on the same one: that of the initiator with
  * the lower static key. True if the old one stays.
  */
-static bool keep_old(const struct peers *t, const struct peer *p, const struct session *s, uint64_t now)
+static bool keep_old(
+	const struct peers *t, const struct peer *p, const struct session *s, uint64_t now)
 {
 	const struct session *old = session_at(t->sessions, p->current);
 	if (!old || old->initiator == s->initiator || now - old->created_ns > SIMULTANEOUS_NS ||
@@ -255,7 +262,6 @@ void peer_install(struct peers *t, struct peer *p, struct session *s, const stru
 	session_publish(t->sessions, s, SESSION_LIVE);
 	if (p->next == s->id)
 		p->next = SESSION_NONE;
-	p->closing = false;
 	p->lost_us = false;
 	if (keep_old(t, p, s, now)) {
 		end_session(t, &p->previous);
@@ -275,8 +281,7 @@ void peer_install(struct peers *t, struct peer *p, struct session *s, const stru
 	p->retry_gap = 0;
 	p->rekeys += rekey;
 	p->unanswered = 0;
-	atomic_store_explicit(
-		&t->sessions->paths[p->id].last_rx_ns, now, memory_order_relaxed);
+	atomic_store_explicit(&t->sessions->paths[p->id].last_rx_ns, now, memory_order_relaxed);
 	peer_set_endpoint(t, p, from, local);
 	peer_set_path(t, p, PATH_UP, "", now);
 	t->ops.up(t->ops.ctx, p, rekey, now);

@@ -40,10 +40,10 @@ enum path_state {
 struct initiation {
 	bool active;
 	struct handshake hs;
-	uint32_t session;             /* slot that waits for the answer */
+	uint32_t session; /* slot that waits for the answer */
 	struct endpoint to;
 	struct ip_addr from;
-	uint16_t len;                 /* of message, GRE header included */
+	uint16_t len; /* of message, GRE header included */
 	uint8_t message[GRE_PLAIN_LEN + 1232];
 	unsigned tries;
 	uint64_t started, next;
@@ -51,40 +51,41 @@ struct initiation {
 
 struct peer {
 	bool used;
-	uint32_t id;                  /* slot; also that of its struct path */
-	uint32_t generation;          /* grows when the slot is used anew */
-	uint8_t key[KEY_LEN];         /* static public key */
-	struct cert cert;             /* of the newest confirmed session */
-	bool known;                   /* cert is there */
-	bool hub;                     /* the bundle lists it */
-	unsigned hub_rank;            /* its place in the bundle: lower is preferred */
-	bool closing;                 /* it said good-bye, or we did */
-	bool lost_us;                 /* a RESET said so: the next session is a new one */
+	uint32_t id;         /* slot; also that of its struct path */
+	uint32_t generation; /* grows when the slot is used anew */
+	uint32_t next_free;
+	uint8_t key[KEY_LEN]; /* static public key */
+	struct cert cert;     /* of the newest confirmed session */
+	bool known;           /* cert is there */
+	bool hub;             /* the bundle lists it */
+	unsigned hub_rank;    /* its place in the bundle: lower is preferred */
+	bool lost_us;         /* a RESET said so: the next session is a new one */
 
-	uint32_t current, previous, next; /* sessions; SESSION_NONE */
+	uint32_t current, previous, next;                /* sessions; SESSION_NONE */
 	uint8_t timestamp[HANDSHAKE_TIMESTAMP_LEN];      /* of its last confirmed INITIATION */
 	uint8_t next_timestamp[HANDSHAKE_TIMESTAMP_LEN]; /* of the one that made `next` */
 	uint8_t answered_mac1[MAC_LEN];
 	uint16_t response_len;
 	uint8_t response[GRE_PLAIN_LEN + 640]; /* to answer a repeated INITIATION with */
-	uint64_t next_until;          /* `next` is forgotten then */
-	struct bucket stale;          /* INITIATIONs with an old timestamp and a valid mac2 */
+	uint64_t next_until;                   /* `next` is forgotten then */
+	struct bucket stale; /* INITIATIONs with an old timestamp and a valid mac2 */
 
 	struct initiation init;
 	uint8_t cookie[MAC_LEN];
 	uint64_t cookie_until;
-	uint64_t retry_at;            /* hub: when to begin the next burst; TS_NEVER */
+	uint64_t retry_at; /* hub: when to begin the next burst; TS_NEVER */
 	uint64_t retry_gap;
 
 	/* hub: where to look for it, from the bundle's host names */
+	struct endpoint seen; /* hub: ourselves as it sees us; family 0 = unknown */
 	unsigned n_endpoints, endpoint_at;
 	struct endpoint endpoints[PEER_ENDPOINTS_MAX];
-	unsigned resolving;           /* answers awaited */
+	unsigned resolving; /* answers awaited */
 	uint64_t resolved_at;
 
 	enum path_state path;
-	const char *reason;           /* why the path is as it is; a constant text */
-	struct endpoint endpoint;     /* proven */
+	const char *reason;       /* why the path is as it is; a constant text */
+	struct endpoint endpoint; /* proven */
 	struct ip_addr local;
 	struct {
 		bool active;
@@ -94,18 +95,18 @@ struct peer {
 		uint64_t until;
 	} challenge;
 
-	uint64_t control_tx_ns;       /* last sealed packet sent by the control loop */
-	uint64_t keepalive_gap;       /* jittered */
+	uint64_t control_tx_ns; /* last sealed packet sent by the control loop */
+	uint64_t keepalive_gap; /* jittered */
 	uint64_t rekey_at, rekey_retry;
-	uint64_t unanswered;          /* since when we send user data without any answer; 0 */
+	uint64_t unanswered;           /* since when we send user data without any answer; 0 */
 	uint64_t doubted, doubt_until; /* since when an answer is waited for, and how long; 0 */
 	uint64_t last_tick;
-	unsigned pings;               /* sent since `unanswered`, or since suspension */
-	uint64_t ping_at;             /* when the last one was sent */
+	unsigned pings;   /* sent since `unanswered`, or since suspension */
+	uint64_t ping_at; /* when the last one was sent */
 	uint8_t ping_token[8];
 	uint64_t rtt_ns, suspended_at;
-	uint64_t user_data_ns;        /* counts as used at that time, without user data */
-	bool user_ping;               /* a `warren ping` waits */
+	uint64_t user_data_ns; /* counts as used at that time, without user data */
+	bool user_ping;        /* a `warren ping` waits */
 	uint32_t user_ping_token;
 	uint64_t user_ping_sent, user_ping_until;
 	uint8_t user_ping_echo[8];
@@ -113,7 +114,7 @@ struct peer {
 	/* the bundle on its way to this peer */
 	bool bundle_due;
 	uint64_t bundle_at, bundle_gap;
-	struct bucket resets;         /* handshakes that its RESETs may start */
+	struct bucket resets; /* handshakes that its RESETs may start */
 	uint32_t rekeys;
 	uint64_t last_recheck;
 	struct timer timer;
@@ -129,7 +130,7 @@ struct punch {
 	struct endpoint to[PUNCH_CANDIDATES];
 	uint8_t nonce[PUNCH_CANDIDATES][7];
 	bool answered;
-	unsigned answers_left;        /* probes that we still answer */
+	unsigned answers_left; /* probes that we still answer */
 	uint64_t started, until;
 	struct timer timer;
 	struct peers *owner;
@@ -137,10 +138,10 @@ struct punch {
 
 /* A bundle that a peer is sending, in chunks of 1 KiB. One at a time. */
 struct assembly {
-	uint32_t peer, id, total;     /* peer id; PEER_NONE = none */
-	uint64_t at;                  /* last chunk */
-	unsigned missing;             /* chunks */
-	uint8_t *bytes;               /* BUNDLE_MAX */
+	uint32_t peer, id, total; /* peer id; PEER_NONE = none */
+	uint64_t at;              /* last chunk */
+	unsigned missing;         /* chunks */
+	uint8_t *bytes;           /* BUNDLE_MAX */
 	bool have[BUNDLE_MAX / 1024];
 };
 
@@ -170,7 +171,11 @@ struct peers {
 	struct peer *v;
 	uint32_t max, count;
 	struct hashmap by_key;
-	uint32_t free_hint;
+	uint32_t n_fresh;   /* slots from here on have never been used */
+	uint32_t free_head; /* chain of the others that are free; PEER_NONE */
+	uint32_t hubs[BUNDLE_HUBS_MAX *
+		BUNDLE_HUB_KEYS_MAX]; /* ids of those that are hubs of ours */
+	unsigned n_hubs;
 	struct sessions *sessions;
 	struct handshake_identity *id;
 	struct trust *trust;
@@ -178,8 +183,8 @@ struct peers {
 	size_t certificate_len;
 	struct cert self;
 	bool is_hub;
-	uint8_t ciphers;              /* allowed here */
-	uint8_t lanes;                /* ours, lane 0 counted */
+	uint8_t ciphers; /* allowed here */
+	uint8_t lanes;   /* ours, lane 0 counted */
 	uint8_t stamp[HANDSHAKE_TIMESTAMP_LEN];
 	struct cookie_jar cookies;
 	struct timer_heap *timers;
@@ -193,9 +198,7 @@ struct peers {
 	uint64_t source_seed[2];
 	struct punch punches[PUNCH_MAX];
 	struct assembly assembly;
-	struct endpoint seen[PEER_ENDPOINTS_MAX]; /* ourselves as hubs see us */
-	unsigned n_seen;
-	struct ip_addr own[32];       /* interface addresses, underlay */
+	struct ip_addr own[32]; /* interface addresses, underlay */
 	unsigned n_own;
 	uint16_t port;
 };
@@ -238,11 +241,11 @@ int peer_send_to(struct peers *t, struct peer *p, const struct endpoint *to,
 /* A session is good: ours on its RESPONSE, the peer's on the first packet that opened. */
 void peer_install(struct peers *t, struct peer *p, struct session *s, const struct endpoint *from,
 	const struct ip_addr *local, uint64_t now);
-void peer_set_path(struct peers *t, struct peer *p, enum path_state state, const char *reason,
-	uint64_t now);
+void peer_set_path(
+	struct peers *t, struct peer *p, enum path_state state, const char *reason, uint64_t now);
 /* Moves a proven path to another endpoint. */
-void peer_set_endpoint(struct peers *t, struct peer *p, const struct endpoint *to,
-	const struct ip_addr *from);
+void peer_set_endpoint(
+	struct peers *t, struct peer *p, const struct endpoint *to, const struct ip_addr *from);
 /* Have its timer looked at soon (now) because something changed. */
 void peer_wake(struct peers *t, struct peer *p, uint64_t now);
 
@@ -299,14 +302,13 @@ void punch_start(struct peers *t, uint32_t token_id, const uint8_t key[KEY_LEN],
 	const uint8_t peer_key[KEY_LEN], const struct candidate *v, unsigned n, uint64_t now);
 void punch_receive(struct peers *t, const uint8_t *msg, size_t len, const struct endpoint *from,
 	const struct ip_addr *local, uint64_t now);
-/* Notes how a hub sees us. */
-void punch_note_seen(struct peers *t, const struct endpoint *seen);
 
 /* ---- hubs.c --------------------------------------------------------------------------------- */
 
 /* Makes peers of the bundle's hubs, and starts looking for them. Again after each new bundle. */
 void hubs_update(struct peers *t, uint64_t now);
-void hubs_resolved(struct peers *t, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now);
+void hubs_resolved(
+	struct peers *t, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now);
 /* Looks its names up anew, then starts a handshake. */
 void hubs_retry(struct peers *t, struct peer *p, uint64_t now);
 /* The hub that user data goes to, NULL if none has a session. without: bits of ranks left aside. */

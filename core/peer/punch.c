@@ -3,28 +3,15 @@
 
 #include <string.h>
 
-#define TOKEN_NS      (30 * NS_PER_S)
-#define SHORT_TTL     4  /* dies before the far side's NAT, so it cannot take our mapping's place there */
-#define ANSWERS       80 /* to one token */
+#define TOKEN_NS (30 * NS_PER_S)
+#define SHORT_TTL                                                                                  \
+	4          /* dies before the far side's NAT, so it cannot take our mapping's place there */
+#define ANSWERS 80 /* to one token */
 
 /* When the probes of a burst go out. */
 static const uint64_t schedule[] = {
 	0, 50 * NS_PER_MS, 150 * NS_PER_MS, 350 * NS_PER_MS, 750 * NS_PER_MS};
 #define STEPS (sizeof schedule / sizeof *schedule)
-
-/* The newest stands first. */
-void punch_note_seen(struct peers *t, const struct endpoint *seen)
-{
-	unsigned i = 0;
-	while (i < t->n_seen && !addr_equal(&t->seen[i].addr, &seen->addr))
-		i++;
-	if (i == t->n_seen && t->n_seen < PEER_ENDPOINTS_MAX)
-		t->n_seen++;
-	if (i == PEER_ENDPOINTS_MAX)
-		i--;
-	memmove(t->seen + 1, t->seen, i * sizeof *t->seen);
-	t->seen[0] = *seen;
-}
 
 unsigned punch_candidates(const struct peers *t, struct candidate out[PUNCH_CANDIDATES])
 {
@@ -43,8 +30,8 @@ unsigned punch_candidates(const struct peers *t, struct candidate out[PUNCH_CAND
 static bool shares_public_address(const struct peers *t, const struct candidate *v, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		for (unsigned k = 0; v[i].kind == NHRP_CANDIDATE_SEEN && k < t->n_seen; k++)
-			if (addr_equal(&v[i].endpoint.addr, &t->seen[k].addr))
+		for (unsigned k = 0; v[i].kind == NHRP_CANDIDATE_SEEN && k < t->n_hubs; k++)
+			if (addr_equal(&v[i].endpoint.addr, &t->v[t->hubs[k]].seen.addr))
 				return true;
 	return false;
 }
@@ -121,7 +108,8 @@ static void burst(void *owner, struct timer *timer, uint64_t now)
 	if (now >= u->until) {
 		struct peer *p = peer_find(u->owner, u->peer_key);
 		if (p && !u->answered && p->path != PATH_UP)
-			env_log(u->owner->env, LOG_INFO, "%s: no answer to probes, traffic stays on the hub",
+			env_log(u->owner->env, LOG_INFO,
+				"%s: no answer to probes, traffic stays on the hub",
 				peer_name(p, name));
 		finish(u);
 		return;
@@ -168,7 +156,8 @@ void punch_start(struct peers *t, uint32_t token_id, const uint8_t key[KEY_LEN],
 			.timer = {.fire = burst}};
 		memcpy(u->key, key, KEY_LEN);
 		memcpy(u->peer_key, peer_key, KEY_LEN);
-	} else if (!prim_equal(u->key, key, KEY_LEN) || memcmp(u->peer_key, peer_key, KEY_LEN) != 0) {
+	} else if (!prim_equal(u->key, key, KEY_LEN) ||
+		memcmp(u->peer_key, peer_key, KEY_LEN) != 0) {
 		return; /* somebody else's token */
 	}
 	for (unsigned i = 0; i < n && u->n < PUNCH_CANDIDATES; i++) {

@@ -7,14 +7,20 @@
 
 #define INDEX_MAX 0x0fffffffu
 
-int sessions_init(struct sessions *t, uint32_t max_sessions, uint32_t max_peers, struct epoch *epoch)
+int sessions_init(
+	struct sessions *t, uint32_t max_sessions, uint32_t max_peers, struct epoch *epoch)
 {
 	uint32_t buckets = 16;
 	while (buckets < max_sessions * 4)
 		buckets *= 2;
 	/* Most peers announce two or three lanes; the pool is what bounds the rest. */
-	*t = (struct sessions){.n_slots = max_sessions, .bucket_mask = buckets - 1,
-		.n_lanes = max_sessions * 4, .n_paths = max_peers, .epoch = epoch};
+	*t = (struct sessions){.n_slots = max_sessions,
+		.bucket_mask = buckets - 1,
+		.n_lanes = max_sessions * 4,
+		.n_paths = max_peers,
+		.epoch = epoch,
+		.free_head = SESSION_NONE,
+		.ended_head = SESSION_NONE};
 	t->slots = calloc(max_sessions, sizeof *t->slots);
 	t->buckets = calloc(buckets, sizeof *t->buckets);
 	t->lanes = calloc(t->n_lanes, sizeof *t->lanes);
@@ -24,10 +30,6 @@ int sessions_init(struct sessions *t, uint32_t max_sessions, uint32_t max_peers,
 		sessions_fini(t);
 		return ERR_NO_SPACE;
 	}
-	for (uint32_t i = max_sessions; i-- > 0;) {
-		t->slots[i].id = i;
-		t->slots[i].next_free = i + 1 < max_sessions ? i + 1 : SESSION_NONE;
-	}
 	for (uint32_t i = 0; i < t->n_lanes; i++)
 		t->free_lanes[t->n_free_lanes++] = t->n_lanes - 1 - i;
 	return 0;
@@ -36,7 +38,7 @@ int sessions_init(struct sessions *t, uint32_t max_sessions, uint32_t max_peers,
 void sessions_fini(struct sessions *t)
 {
 	if (t->slots)
-		prim_wipe(t->slots, t->n_slots * sizeof *t->slots);
+		prim_wipe(t->slots, t->n_fresh * sizeof *t->slots);
 	free(t->slots);
 	free((void *)t->buckets);
 	free(t->lanes);
@@ -49,8 +51,9 @@ static uint32_t draw_index(const struct sessions *t, const struct env *env)
 {
 	for (;;) {
 		uint32_t index = env_random_u32(env) & INDEX_MAX;
-		if (index != 0 && atomic_load_explicit(&t->buckets[index & t->bucket_mask],
-					  memory_order_relaxed) == 0)
+		if (index != 0 &&
+			atomic_load_explicit(
+				&t->buckets[index & t->bucket_mask], memory_order_relaxed) == 0)
 			return index;
 	}
 }
@@ -73,12 +76,14 @@ int session_set_lanes(struct sessions *t, struct session *s, uint8_t peer_lanes)
 struct session *session_new(struct sessions *t, uint8_t peer_lanes, const struct env *env)
 {
 	sessions_reclaim(t);
-	if (t->free_head == SESSION_NONE || peer_lanes > SEALED_LANES_MAX ||
-		peer_lanes > t->n_free_lanes)
+	uint32_t id = t->free_head != SESSION_NONE ? t->free_head : t->n_fresh;
+	if (id == t->n_slots || peer_lanes > SEALED_LANES_MAX || peer_lanes > t->n_free_lanes)
 		return NULL;
-	struct session *s = &t->slots[t->free_head];
-	uint32_t id = s->id;
-	t->free_head = s->next_free;
+	struct session *s = &t->slots[id];
+	if (id == t->n_fresh)
+		t->n_fresh++;
+	else
+		t->free_head = s->next_free;
 	memset(s, 0, sizeof *s);
 	s->id = id;
 	s->local_index = draw_index(t, env);
@@ -104,7 +109,12 @@ void session_end(struct sessions *t, struct session *s)
 	atomic_store_explicit(
 		&t->buckets[s->local_index & t->bucket_mask], 0, memory_order_release);
 	s->ended_stamp = epoch_retire(t->epoch);
-	t->ended++;
+	s->next_free = SESSION_NONE;
+	if (t->ended_head == SESSION_NONE)
+		t->ended_head = s->id;
+	else
+		t->slots[t->ended_tail].next_free = s->id;
+	t->ended_tail = s->id;
 	sessions_reclaim(t);
 }
 
@@ -117,15 +127,17 @@ static void take_back(struct sessions *t, struct session *s)
 	s->id = id;
 	s->next_free = t->free_head;
 	t->free_head = id;
-	t->ended--;
 }
 
 void sessions_reclaim(struct sessions *t)
 {
-	for (uint32_t i = 0; t->ended && i < t->n_slots; i++)
-		if (t->slots[i].state == SESSION_ENDED &&
-			epoch_passed(t->epoch, t->slots[i].ended_stamp))
-			take_back(t, &t->slots[i]);
+	while (t->ended_head != SESSION_NONE) {
+		struct session *s = &t->slots[t->ended_head];
+		if (!epoch_passed(t->epoch, s->ended_stamp))
+			break;
+		t->ended_head = s->next_free;
+		take_back(t, s);
+	}
 }
 
 struct session *session_find(const struct sessions *t, uint32_t local_index)
@@ -146,7 +158,8 @@ void path_set_endpoint(
 	struct sessions *t, uint32_t peer, const struct endpoint *to, const struct ip_addr *from)
 {
 	struct path *p = &t->paths[peer];
-	uint64_t words[5] = {(uint64_t)to->addr.family << 32 | (uint64_t)from->family << 16 | to->port};
+	uint64_t words[5] = {
+		(uint64_t)to->addr.family << 32 | (uint64_t)from->family << 16 | to->port};
 	memcpy(&words[1], to->addr.bytes, 16);
 	memcpy(&words[3], from->bytes, 16);
 	uint32_t version = atomic_load_explicit(&p->version, memory_order_relaxed);
@@ -212,7 +225,7 @@ bool session_wants_rekey(const struct session *s)
 	}
 	uint64_t failed = atomic_load_explicit(&s->failed_opens, memory_order_relaxed);
 	return sealed_life(s->tx.aead, atomic_load_explicit(&s->tx_messages, memory_order_relaxed),
-		       atomic_load_explicit(&s->tx_blocks, memory_order_relaxed), farthest) !=
-		SEALED_FRESH ||
+		       atomic_load_explicit(&s->tx_blocks, memory_order_relaxed),
+		       farthest) != SEALED_FRESH ||
 		sealed_life_failed(failed) != SEALED_FRESH;
 }

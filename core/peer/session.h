@@ -23,7 +23,7 @@ enum session_state {
 	SESSION_FREE,
 	SESSION_UNCONFIRMED, /* responder's, before the first packet that opened: receive only */
 	SESSION_LIVE,
-	SESSION_ENDED,       /* found no more; waits for the workers to move on */
+	SESSION_ENDED, /* found no more; waits for the workers to move on */
 };
 
 /* Replay window of one of the peer's lanes; taken for a run of packets. */
@@ -36,33 +36,33 @@ struct session {
 	/* written before publication, constant until the slot is taken back */
 	uint32_t id;
 	uint32_t local_index, remote_index;
-	uint32_t peer;                 /* peer id */
+	uint32_t peer; /* peer id */
 	bool initiator;
-	uint8_t peer_lanes;            /* lanes that the peer announced */
-	uint16_t peer_max_udp;         /* largest UDP payload it accepts */
+	uint8_t peer_lanes;    /* lanes that the peer announced */
+	uint16_t peer_max_udp; /* largest UDP payload it accepts */
 	uint64_t created_ns;
-	uint8_t reset_token[MAC_LEN];  /* that the peer would prove, for remote_index */
+	uint8_t reset_token[MAC_LEN]; /* that the peer would prove, for remote_index */
 	struct aead_key tx, rx;
-	struct cert cert;              /* the peer's, as verified for this session */
-	struct ip_addr link_local;     /* the peer's on the overlay */
+	struct cert cert;          /* the peer's, as verified for this session */
+	struct ip_addr link_local; /* the peer's on the overlay */
 	struct lane *lanes[SEALED_LANES_MAX];
 
 	/* written by everybody, relaxed */
-	_Atomic uint8_t state;         /* enum session_state */
+	_Atomic uint8_t state;                            /* enum session_state */
 	_Atomic uint32_t next_sequence[SEALED_LANES_MAX]; /* ours; each lane has one writer */
 	_Atomic uint64_t tx_messages, tx_blocks, failed_opens;
 
 	/* the control loop's own */
 	uint64_t ended_stamp;
-	uint32_t next_free;
+	uint32_t next_free; /* also: the next one that has ended */
 };
 
 /* What workers know of a peer. */
 struct path {
-	_Atomic uint32_t session;      /* to send user data on; SESSION_NONE = not here: by the hub */
+	_Atomic uint32_t session; /* to send user data on; SESSION_NONE = not here: by the hub */
 	/* a sequence lock around the endpoint: odd while it is being written */
 	_Atomic uint32_t version;
-	_Atomic uint64_t words[5];     /* struct endpoint and local address, packed */
+	_Atomic uint64_t words[5]; /* struct endpoint and local address, packed */
 	/* what happened, ns or sums; relaxed */
 	_Atomic uint64_t last_rx_ns;      /* anything that opened */
 	_Atomic uint64_t last_data_tx_ns; /* user data sent */
@@ -73,19 +73,21 @@ struct path {
 struct sessions {
 	struct session *slots;
 	uint32_t n_slots, free_head;
-	_Atomic uint32_t *buckets;     /* slot id + 1 by index & mask; 0 = empty */
+	uint32_t n_fresh;          /* slots from here on have never been used */
+	_Atomic uint32_t *buckets; /* slot id + 1 by index & mask; 0 = empty */
 	uint32_t bucket_mask;
-	struct lane *lanes;            /* pool */
+	struct lane *lanes; /* pool */
 	uint32_t *free_lanes;
 	uint32_t n_lanes, n_free_lanes;
-	uint32_t ended;                /* slots waiting to be taken back */
-	struct path *paths;            /* by peer id */
+	uint32_t ended_head, ended_tail; /* slots waiting to be taken back, oldest first */
+	struct path *paths;              /* by peer id */
 	uint32_t n_paths;
 	struct epoch *epoch;
 };
 
 /* ERR_NO_SPACE. Key material lies in the slots; pages come into being when first used. */
-int sessions_init(struct sessions *t, uint32_t max_sessions, uint32_t max_peers, struct epoch *epoch);
+int sessions_init(
+	struct sessions *t, uint32_t max_sessions, uint32_t max_peers, struct epoch *epoch);
 void sessions_fini(struct sessions *t);
 /*
  * A free slot with a fresh local index and windows for peer_lanes lanes, not yet published; NULL when full.

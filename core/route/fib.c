@@ -18,10 +18,6 @@ int fib_init(struct fib *f, uint32_t max_routes, uint32_t max_shortcuts, uint32_
 		fib_fini(f);
 		return ERR_NO_SPACE;
 	}
-	for (uint32_t i = f->cap; i-- > 0;) {
-		f->entries[i].next = f->free_head;
-		f->free_head = i;
-	}
 	return 0;
 }
 
@@ -71,10 +67,11 @@ static uint32_t take(struct fib *f)
 		f->retired_count--;
 	}
 	uint32_t i = f->free_head;
-	if (i != FIB_NONE) {
+	if (i != FIB_NONE)
 		f->free_head = f->entries[i].next;
-		f->used++;
-	}
+	else if (f->n_fresh < f->cap)
+		i = f->n_fresh++;
+	f->used += i != FIB_NONE;
 	return i;
 }
 
@@ -105,8 +102,7 @@ static int set_head(struct fib *f, const struct prefix *p, uint32_t old, uint32_
 	int err = hashmap_put(&f->by_prefix, p, head);
 	if (!err && head != old)
 		err = lpm_put(&f->routes, p, head);
-	if (old == FIB_NONE ||
-		!same_forwarding(&f->entries[old].route, &f->entries[head].route))
+	if (old == FIB_NONE || !same_forwarding(&f->entries[old].route, &f->entries[head].route))
 		f->generation++;
 	return err;
 }
@@ -156,7 +152,7 @@ int fib_route_remove(struct fib *f, const struct fib_route *route)
 
 void fib_route_clear(struct fib *f, enum fib_source source)
 {
-	for (uint32_t i = 0; i < f->cap; i++)
+	for (uint32_t i = 0; i < f->n_fresh; i++)
 		if (f->entries[i].used && f->entries[i].route.source == source) {
 			struct fib_route route = f->entries[i].route;
 			fib_route_remove(f, &route);
@@ -179,7 +175,7 @@ const struct fib_route *fib_own(const struct fib *f, const struct prefix *p)
 
 const struct fib_route *fib_route_at(const struct fib *f, uint32_t i, bool *active)
 {
-	if (i >= f->cap || !f->entries[i].used)
+	if (i >= f->n_fresh || !f->entries[i].used)
 		return NULL;
 	*active = chain_head(f, &f->entries[i].route.prefix) == i;
 	return &f->entries[i].route;

@@ -35,13 +35,13 @@ struct fib_route {
 	struct ip_addr gateway; /* family 0 = on link */
 	uint32_t table, metric; /* kernel routes; zero otherwise */
 	uint8_t tos;
-	uint8_t source;         /* enum fib_source */
-	uint8_t type;           /* enum fib_type */
+	uint8_t source; /* enum fib_source */
+	uint8_t type;   /* enum fib_type */
 };
 
 struct fib_entry {
 	struct fib_route route;
-	uint32_t next;  /* of the same prefix, less preferred; or free */
+	uint32_t next; /* of the same prefix, less preferred; or free */
 	bool used;
 };
 
@@ -49,10 +49,11 @@ struct fib {
 	struct lpm routes, shortcuts, neighbours;
 	struct fib_entry *entries;
 	uint32_t cap, used, free_head;
+	uint32_t n_fresh; /* entries from here on have never been used */
 	struct fib_retired {
 		uint32_t entry;
 		uint64_t stamp;
-	} *retired; /* circular, oldest first */
+	} * retired; /* circular, oldest first */
 	uint32_t retired_head, retired_count;
 	struct hashmap by_prefix; /* first entry of each chain */
 	struct epoch *epoch;
@@ -99,10 +100,11 @@ struct fib_view {
 struct fib_view fib_snapshot(const struct fib *f);
 
 struct fib_hop {
-	uint8_t type;            /* enum fib_type */
-	bool shortcut;           /* peer comes from a shortcut */
-	struct ip_addr next_hop; /* FIB_OVERLAY without shortcut: the gateway, or the destination itself */
-	uint32_t peer;           /* FIB_OVERLAY: who is behind next_hop; FIB_NONE = unknown */
+	uint8_t type;  /* enum fib_type */
+	bool shortcut; /* peer comes from a shortcut */
+	struct ip_addr
+		next_hop; /* FIB_OVERLAY without shortcut: the gateway, or the destination itself */
+	uint32_t peer;    /* FIB_OVERLAY: who is behind next_hop; FIB_NONE = unknown */
 };
 
 /* False: no route at all. Link-local IPv6 is always overlay, on link. */

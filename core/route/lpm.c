@@ -20,10 +20,6 @@ int lpm_init(struct lpm *t, uint32_t max_entries, struct epoch *epoch)
 		lpm_fini(t);
 		return ERR_NO_SPACE;
 	}
-	for (uint32_t i = t->node_cap; i-- > 0;) {
-		t->nodes[i].child[0] = t->free_head;
-		t->free_head = i;
-	}
 	atomic_init(&t->roots, UINT64_MAX);
 	return 0;
 }
@@ -66,10 +62,11 @@ static void reclaim(struct lpm *t)
 static bool have_free(struct lpm *t, unsigned n)
 {
 	for (int pass = 0; pass < 2; pass++) {
-		unsigned found = 0;
-		for (uint32_t i = t->free_head; i != LPM_NONE && found < n; i = t->nodes[i].child[0])
+		uint32_t found = t->node_cap - t->n_fresh;
+		for (uint32_t i = t->free_head; i != LPM_NONE && found < n;
+			i = t->nodes[i].child[0])
 			found++;
-		if (found == n)
+		if (found >= n)
 			return true;
 		reclaim(t);
 	}
@@ -79,7 +76,10 @@ static bool have_free(struct lpm *t, unsigned n)
 static uint32_t take(struct lpm *t)
 {
 	uint32_t i = t->free_head;
-	assert(i != LPM_NONE);
+	if (i == LPM_NONE) {
+		assert(t->n_fresh < t->node_cap);
+		return t->n_fresh++;
+	}
 	t->free_head = t->nodes[i].child[0];
 	return i;
 }
@@ -134,7 +134,8 @@ static uint32_t descend(const struct lpm *t, const struct prefix *p, struct path
 	path->n = 0;
 	while (at != LPM_NONE) {
 		const struct lpm_node *node = &t->nodes[at];
-		if (node->len >= p->len || common_bits(node->bits, p->addr.bytes, node->len) < node->len)
+		if (node->len >= p->len ||
+			common_bits(node->bits, p->addr.bytes, node->len) < node->len)
 			break;
 		path->node[path->n++] = at;
 		at = node->child[bit_at(p->addr.bytes, node->len)];
@@ -208,7 +209,8 @@ uint32_t lpm_remove(struct lpm *t, const struct prefix *p)
 	} else {
 		child = node.child[0] != LPM_NONE ? node.child[0] : node.child[1];
 		/* A fork above that keeps only its other child is not needed any more. */
-		if (child == LPM_NONE && path.n && t->nodes[path.node[path.n - 1]].value == LPM_NONE) {
+		if (child == LPM_NONE && path.n &&
+			t->nodes[path.node[path.n - 1]].value == LPM_NONE) {
 			dropped[n_dropped++] = path.node[--path.n];
 			const struct lpm_node *fork = &t->nodes[dropped[1]];
 			child = fork->child[!bit_at(p->addr.bytes, fork->len)];

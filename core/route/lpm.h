@@ -21,14 +21,15 @@ struct lpm_node {
 
 struct lpm {
 	struct lpm_node *nodes;
-	_Atomic uint64_t roots;   /* IPv4 root index << 32 | IPv6 root index */
+	_Atomic uint64_t roots; /* IPv4 root index << 32 | IPv6 root index */
 	struct epoch *epoch;
 	uint32_t max_entries, entries, node_cap;
-	uint32_t free_head;       /* chain through child[0] */
+	uint32_t free_head; /* chain through child[0] */
+	uint32_t n_fresh;   /* nodes from here on have never been used */
 	struct lpm_retired {
 		uint32_t node;
 		uint64_t stamp;
-	} *retired;               /* a circular queue, oldest first */
+	} * retired; /* a circular queue, oldest first */
 	uint32_t retired_head, retired_count;
 };
 

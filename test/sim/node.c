@@ -27,7 +27,7 @@ static void env_random(void *ctx, void *out, size_t len)
 static uint64_t env_wall(void *ctx)
 {
 	const struct node *n = ctx;
-	return sim_wall_s(n->sim);
+	return sim_wall_s(n->sim) + (uint64_t)n->wall_skew_s;
 }
 
 static void env_line(void *ctx, enum log_level level, const char *line)
@@ -52,7 +52,7 @@ static void resolve_done(void *ctx, void *arg)
 	struct resolve_job *job = arg;
 	struct endpoint found[8];
 	unsigned count = 0;
-	if (n->engine && job->incarnation == n->incarnation) {
+	if (n->engine && !n->asleep && job->incarnation == n->incarnation) {
 		if (!n->broken_dns && n->resolve)
 			count = n->resolve(n->resolve_ctx, job->host, job->port, found, 8);
 		engine_resolved(n->engine, job->token, found, count, node_now(n));
@@ -163,6 +163,8 @@ static void timer_event(void *ctx, void *arg)
 	if (!n->engine || incarnation != n->incarnation || n->armed_at != n->sim->now)
 		return;
 	n->armed_at = TS_NEVER;
+	if (n->asleep)
+		return;
 	n->spins = n->spin_at == n->sim->now ? n->spins + 1 : 0;
 	n->spin_at = n->sim->now;
 	if (n->spins > SPIN_LIMIT)
@@ -226,7 +228,7 @@ static void tun_event(void *ctx, void *arg)
 	struct tun_packet *p = arg;
 	struct inner in;
 	const char *wrong = NULL;
-	if (!n->engine || p->incarnation != n->incarnation)
+	if (!n->engine || n->asleep || p->incarnation != n->incarnation)
 		goto out;
 	wrong = inner_parse(p->data, p->len, &in);
 	if (wrong)
@@ -288,7 +290,7 @@ static void dispatch(struct node *n, const struct host *origin)
 
 void node_send_batch(struct node *n, const uint8_t *ips, const size_t *lens, unsigned count)
 {
-	if (!n->engine || count > n->batch.cap)
+	if (!n->engine || n->asleep || count > n->batch.cap)
 		return;
 	for (unsigned i = 0; i < count; i++) {
 		struct pkt *p = pkt_reset(&n->batch, (uint16_t)i);
@@ -308,7 +310,7 @@ void node_send_packet(struct node *n, const uint8_t *ip, size_t len)
 static void deliver(void *owner, const struct dgram *d)
 {
 	struct node *n = owner;
-	if (!n->engine)
+	if (!n->engine || n->asleep)
 		return;
 	struct pkt *p = pkt_reset(&n->batch, 0);
 	if (d->len > PKT_ROOM)
@@ -378,6 +380,7 @@ void node_start(struct node *n, const uint8_t *bundle, size_t bundle_len)
 	n->clock_base = rng_between(&n->rng, 1, 1000000) * NS_PER_S;
 	n->incarnation++;
 	n->armed_at = TS_NEVER;
+	n->asleep = false;
 	n->n_installed = 0;
 	n->config.certificate = n->cert_bytes;
 	n->config.certificate_len = n->cert_len;
@@ -410,6 +413,19 @@ void node_crash(struct node *n)
 	n->engine = NULL;
 	n->worker = NULL;
 	n->incarnation++;
+}
+
+void node_sleep(struct node *n)
+{
+	n->asleep = true;
+}
+
+void node_wake(struct node *n)
+{
+	n->asleep = false;
+	n->armed_at = TS_NEVER;
+	if (n->engine)
+		node_settle(n);
 }
 
 int node_set_bundle(struct node *n, const uint8_t *bundle, size_t len)

@@ -55,6 +55,8 @@ struct node {
 	unsigned incarnation;
 	uint64_t clock_base; /* its monotonic clock minus the simulator's */
 	uint64_t timer_slack_ns;
+	int64_t wall_skew_s; /* how wrong its wall clock is */
+	bool asleep;
 	uint64_t armed_at; /* TS_NEVER: no timer event is pending that counts */
 	uint64_t spin_at;
 	unsigned spins;
@@ -86,6 +88,9 @@ void node_start(struct node *n, const uint8_t *bundle, size_t bundle_len);
 void node_stop(struct node *n);
 /* Dies on the spot. node_start brings it back. */
 void node_crash(struct node *n);
+/* The lid is closed: nothing runs and nothing is heard, but its clocks go on. */
+void node_sleep(struct node *n);
+void node_wake(struct node *n);
 static inline bool node_running(const struct node *n)
 {
 	return n->engine != NULL;

@@ -196,6 +196,79 @@ static void far_spoke_stops(struct sim *s)
 	CHECK(s, t.alice->icmp_errors > 0);
 }
 
+/*
+ * A laptop's lid is closed: nothing runs, nothing is heard, the clock goes on. Opened again, it is back
+ * with its hub, and with its friend, within seconds: keys too old to use are not waited for.
+ */
+static void sleeps_and_resumes(struct sim *s)
+{
+	static const unsigned naps_s[] = {8, 40, 130, 185, 400, 3600, 30000};
+	struct trio t = trio_direct(s, NAT_PORT_RESTRICTED, NAT_PORT_RESTRICTED);
+	flow_stop(t.f);
+	for (size_t i = 0; i < sizeof naps_s / sizeof *naps_s; i++) {
+		node_sleep(t.alice);
+		sim_run(s, S(naps_s[i]));
+		node_wake(t.alice);
+		uint64_t woke = s->now;
+		struct flow *f = flow_ping(t.alice, t.bob, 4, MS(50), 0);
+		WAIT_FOR(s, S(10), f->replied > 0);
+		sim_note(s, "%u s asleep: first answer after %.2f s", naps_s[i],
+			(double)(s->now - woke) / 1e9);
+		CHECK(s, s->now - woke < S(6));
+		sim_run(s, S(10));
+		CHECK_EQ(s, flow_lost_between(f, woke + S(6), s->now - S(1)), 0);
+		CHECK(s, node_ready(t.alice));
+		flow_finish(f);
+	}
+}
+
+/* A bundle names a second hub, later no more the first: everybody follows without a restart. */
+static void hubs_change_by_bundle(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	struct node *hub1 = world_hub(w, "hub1", "10.0.0.1/24");
+	struct node *hub2 = world_hub(w, "hub2", "10.0.0.2/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_LINUX);
+	struct node *bob = world_spoke(w, "bob", "10.0.0.12/24", NAT_SYMMETRIC);
+	world_sign(w);
+	struct bundle_hub second = w->bundle.hubs[1];
+	w->bundle.n_hubs = 1;
+	world_sign_bundle(w);
+	world_start_node(w, hub1);
+	world_start_node(w, alice);
+	world_start_node(w, bob);
+	struct flow *f = flow_ping(alice, bob, 4, MS(50), 0);
+	WAIT_FOR(s, S(5), f->replied > 0);
+	uint64_t begin = s->now;
+
+	w->bundle.hubs[w->bundle.n_hubs++] = second;
+	w->bundle.number++;
+	world_sign_bundle(w);
+	CHECK_EQ(s, node_set_bundle(hub1, w->bundle_bytes, w->bundle_len), 0);
+	world_start_node(w, hub2);
+	WAIT_FOR(s, S(10), node_up(alice, hub2) && node_up(bob, hub2) && node_up(hub1, hub2));
+
+	sim_run(s, S(1));
+	CHECK_EQ(s, flow_lost_between(f, begin, s->now - S(1)), 0);
+
+	w->bundle.hubs[0] = second;
+	w->bundle.n_hubs = 1;
+	w->bundle.number++;
+	world_sign_bundle(w);
+	uint64_t removed = s->now;
+	CHECK_EQ(s, node_set_bundle(hub2, w->bundle_bytes, w->bundle_len), 0);
+	WAIT_FOR(s, S(10), !node_up(alice, hub1) && !node_up(bob, hub1));
+	node_crash(hub1);
+	sim_run(s, S(30));
+	CHECK(s, node_ready(alice));
+	CHECK(s, node_ready(bob));
+	flow_finish(f);
+	/* What the old hub had in its hands may be gone, and no more. */
+	CHECK_EQ(s, flow_lost_between(f, begin, removed - 2 * RTT), 0);
+	CHECK_EQ(s, flow_lost_between(f, removed + 4 * RTT, s->now), 0);
+}
+
 /* Underlay trouble of 60 s for everybody; all is as before some seconds later. */
 static void partition_heals(struct sim *s)
 {
@@ -238,6 +311,8 @@ static const struct sim_case cases[] = {
 	{"symmetric-on-both-sides", symmetric_on_both_sides},
 	{"far-spoke-restarts", far_spoke_restarts},
 	{"far-spoke-stops", far_spoke_stops},
+	{"sleeps-and-resumes", sleeps_and_resumes},
+	{"hubs-change-by-bundle", hubs_change_by_bundle},
 	{"partition-heals", partition_heals},
 	{"destination-at-the-other-hub", destination_registered_at_the_other_hub},
 };

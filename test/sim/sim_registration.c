@@ -227,6 +227,62 @@ static void spoke_restart(struct sim *s)
 	CHECK_EQ(s, flow_lost(f), 0);
 }
 
+/*
+ * A board without a battery for its clock comes back an hour in the past. Its INITIATION looks old, so the
+ * hub answers COOKIE; with mac2 it is let in.
+ */
+static void restart_with_an_old_clock(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_up(w);
+	static const int64_t skews_s[] = {-3600, 600, -4000};
+	for (size_t i = 0; i < sizeof skews_s / sizeof *skews_s; i++) {
+		node_crash(alice);
+		alice->wall_skew_s = skews_s[i];
+		world_start_node(w, alice);
+		WAIT_FOR(s, S(3), node_ready(alice));
+		CHECK_EQ(s, node_nhrp_count(hub, "binding"), 1);
+		struct flow *f = flow_ping(hub, alice, 4, MS(20), 50);
+		sim_run(s, S(150)); /* over a rekey */
+		CHECK_EQ(s, flow_lost(f), 0);
+		CHECK(s, node_up(alice, hub));
+	}
+}
+
+/* A bundle of many chunks arrives in spite of loss, at everybody. */
+static void large_bundle_with_loss(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	struct node *bob = world_spoke(w, "bob", "10.0.0.12/24", NAT_LINUX);
+	world_up(w);
+	static uint8_t keys[1000][CERT_KEY_SIZE];
+	for (unsigned i = 0; i < 1000; i++) {
+		memset(keys[i], 0xEE, CERT_KEY_SIZE);
+		keys[i][0] = (uint8_t)(i >> 8);
+		keys[i][1] = (uint8_t)i;
+	}
+	w->bundle.revoked_keys = keys[0];
+	w->bundle.n_revoked_keys = 1000;
+	w->bundle.number = 2;
+	world_sign_bundle(w);
+	CHECK(s, w->bundle_len > 32000);
+	w->internet->loss_ppm = 100000;
+	w->internet->reorder_ppm = 100000;
+	CHECK_EQ(s, node_set_bundle(hub, w->bundle_bytes, w->bundle_len), 0);
+	WAIT_FOR(s, S(30),
+		node_status(alice).bundle_number == 2 && node_status(bob).bundle_number == 2);
+	CHECK_EQ(s, alice->saved_bundle_len, w->bundle_len);
+	w->internet->loss_ppm = 0;
+	sim_run(s, S(60)); /* an acknowledgement may have been lost */
+	uint64_t sent = hub->host->bytes_out;
+	sim_run(s, S(120));
+	CHECK(s, hub->host->bytes_out - sent < 20000); /* acknowledged: not sent again */
+}
+
 /* The bundle is pushed in-session, saved, and enough to start with the next time. */
 static void newer_bundle_is_pushed_and_kept(struct sim *s)
 {
@@ -418,6 +474,8 @@ static const struct sim_case cases[] = {
 	{"hub-restart-while-idle", hub_restart_while_idle},
 	{"hub-away-for-long", hub_away_for_long},
 	{"spoke-restart", spoke_restart},
+	{"restart-with-an-old-clock", restart_with_an_old_clock},
+	{"large-bundle-with-loss", large_bundle_with_loss},
 	{"newer-bundle-is-pushed-and-kept", newer_bundle_is_pushed_and_kept},
 	{"prefix-outside-the-certificate", prefix_outside_the_certificate},
 	{"prefixes-derived-from-routes", prefixes_derived_from_routes},

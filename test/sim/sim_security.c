@@ -5,6 +5,7 @@
 #include "core/crypto/primitives.h"
 #include "core/wire/gre.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,6 +248,59 @@ static void certificate_of_another_root(struct sim *s)
 	CHECK_EQ(s, flow_lost(f), 0);
 }
 
+/* The network demands a psk; who has another one, or none, stays outside. */
+static void wrong_psk(struct sim *s)
+{
+	struct bed b = bed_new(s);
+	memset(b.hub->config.psk, 0x55, sizeof b.hub->config.psk);
+	memset(b.alice->config.psk, 0x55, sizeof b.alice->config.psk);
+	memset(b.bob->config.psk, 0x56, sizeof b.bob->config.psk);
+	struct node *carol = world_spoke(b.w, "carol", "10.0.0.13/24", NAT_NONE);
+	world_start(b.w);
+	sim_run(s, S(30));
+	CHECK(s, node_ready(b.alice));
+	CHECK(s, !node_ready(b.bob));
+	CHECK(s, !node_ready(carol));
+	CHECK_EQ(s, node_nhrp_count(b.hub, "binding"), 1);
+}
+
+/* More spokes than the hub has room for: those that are in stay in, the others come when there is room. */
+static void full_table(struct sim *s)
+{
+	struct bed b = bed_new(s);
+	b.hub->config.max_peers = 8;
+	struct node *more[12];
+	for (unsigned i = 0; i < 12; i++) {
+		char name[16], address[32];
+		snprintf(name, sizeof name, "s%u", i);
+		snprintf(address, sizeof address, "10.0.0.%u/24", 20 + i);
+		more[i] = world_spoke(b.w, name, address, NAT_NONE);
+	}
+	world_sign(b.w);
+	world_start_node(b.w, b.hub);
+	world_start_node(b.w, b.alice);
+	sim_run(s, S(1));
+	struct flow *f = flow_ping(b.alice, b.hub, 4, MS(100), 0);
+	unsigned ready = 0;
+	for (unsigned i = 0; i < 12; i++)
+		world_start_node(b.w, more[i]);
+	sim_run(s, S(200));
+	for (unsigned i = 0; i < 12; i++)
+		ready += node_ready(more[i]);
+	CHECK_RANGE(s, ready, 5, 7);
+	CHECK(s, node_ready(b.alice));
+	for (unsigned i = 0; i < 12; i++)
+		if (node_ready(more[i]))
+			node_stop(more[i]);
+	sim_run(s, S(75));
+	unsigned now_ready = 0;
+	for (unsigned i = 0; i < 12; i++)
+		now_ready += node_ready(more[i]);
+	CHECK_EQ(s, now_ready, 12 - ready);
+	flow_finish(f);
+	CHECK_EQ(s, flow_lost(f), 0);
+}
+
 /* A certificate that runs out: after its leeway the session ends, at the latest with the next keys. */
 static void certificate_expires(struct sim *s)
 {
@@ -403,6 +457,49 @@ static void garbage_like_probes_spoofed(struct sim *s)
 }
 
 /*
+ * 4000 INITIATIONs a second with a valid mac1 from everywhere: the hub asks for cookies and answers no more
+ * than it gets; its members notice nothing, and a newcomer gets in.
+ */
+static void joins_under_a_flood(struct sim *s)
+{
+	struct bed b = bed_new(s);
+	b.r->to = b.hub->host;
+	b.r->kind = GRE_HANDSHAKE;
+	b.r->type = 1;
+	b.r->on = true;
+	struct node *carol = world_spoke(b.w, "carol", "10.0.0.13/24", NAT_PORT_RESTRICTED);
+	world_sign(b.w);
+	world_start_node(b.w, b.hub);
+	world_start_node(b.w, b.alice);
+	world_start_node(b.w, b.bob);
+	sim_run(s, S(1));
+	struct flow *f = flow_ping(b.alice, b.hub, 4, MS(20), 0);
+	unsigned n = b.r->n;
+	CHECK(s, n >= 2);
+	uint64_t in = 0, out = b.hub->host->bytes_out;
+	for (unsigned ms = 0; ms < 8000; ms++) {
+		for (unsigned k = 0; k < 4; k++) {
+			struct endpoint from = endpoint_of(b.mallory);
+			rng_fill(&s->rng, from.addr.bytes, 3);
+			from.addr.bytes[0] = 100;
+			const unsigned at = (unsigned)rng_below(&s->rng, n);
+			inject(&b, &from, b.hub, b.r->v[at].data, b.r->v[at].len);
+			in += b.r->v[at].len;
+		}
+		if (ms == 3000)
+			world_start_node(b.w, carol);
+		sim_run(s, MS(1));
+	}
+	CHECK(s, node_ready(carol));
+	out = b.hub->host->bytes_out - out;
+	sim_note(s, "%llu KiB in, %llu KiB out", (unsigned long long)(in >> 10),
+		(unsigned long long)(out >> 10));
+	CHECK(s, out < in / 2);
+	flow_finish(f);
+	CHECK_EQ(s, flow_lost(f), 0);
+}
+
+/*
  * Mallory sits on the path, takes alice's packets away and sends them on from his own address. They
  * are newest and genuine, so the hub challenges his address; he passes nothing back, so the path stays.
  */
@@ -448,6 +545,8 @@ static const struct sim_case cases[] = {
 	{"replayed-data", replayed_data},
 	{"spoofed-inner-source", spoofed_inner_source},
 	{"certificate-of-another-root", certificate_of_another_root},
+	{"wrong-psk", wrong_psk},
+	{"full-table", full_table},
 	{"certificate-expires", certificate_expires},
 	{"revocation-is-pushed", revocation_is_pushed},
 	{"garbage-like-data", garbage_like_data},
@@ -455,6 +554,7 @@ static const struct sim_case cases[] = {
 	{"garbage-like-initiations", garbage_like_initiations},
 	{"garbage-like-responses-spoofed", garbage_like_responses_spoofed},
 	{"garbage-like-probes-spoofed", garbage_like_probes_spoofed},
+	{"joins-under-a-flood", joins_under_a_flood},
 	{"endpoint-is-not-stolen", endpoint_is_not_stolen},
 };
 
