@@ -1,0 +1,45 @@
+#ifndef WARREN_ENGINE_DATA_PRIVATE_H
+#define WARREN_ENGINE_DATA_PRIVATE_H
+
+#include "core/engine/plane.h"
+#include "core/wire/icmp.h"
+
+/*
+ * What both directions of the data path share. Each has two passes over a batch: the first decides about
+ * every packet and notes in worker.plan which session it is to be sealed for; the second seals runs
+ * of packets of one session, with one reservation of sequence numbers a run.
+ */
+static inline void data_count(_Atomic uint64_t *counter, uint64_t n)
+{
+	/* One writer: no atomic addition is needed, only that readers see whole values. */
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
+}
+
+static inline void data_drop(struct worker *w, struct pkt *p, enum drop_reason why)
+{
+	pkt_drop(p, why);
+	data_count(&w->counters.dropped[why], 1);
+}
+
+/*
+ * A new event to be filled and ring_push'ed, with the packet's endpoints; NULL when the ring is full,
+ * which is counted.
+ */
+struct event *data_event(struct worker *w, enum event_type type, const struct pkt *p);
+void data_event_bytes(struct event *ev, const uint8_t *data, size_t len);
+/* At most one event of this kind and subject per interval; a collision only makes one more. */
+bool data_limit(struct worker *w, enum event_type type, const void *subject, size_t len,
+	uint64_t interval_ns, uint64_t now);
+
+/* The session of this id if it may be sent on, or NULL. */
+struct session *data_live_session(const struct sessions *t, uint32_t id);
+/* The session for user data to this peer, NULL when its direct path is not up. */
+struct session *data_direct_session(const struct worker *w, uint32_t peer);
+/* Turns the packet into an ICMP error about itself. False: none may or can be sent. */
+bool data_answer_icmp(
+	struct worker *w, struct pkt *p, enum icmp_kind kind, uint32_t mtu, uint64_t now);
+/* The second pass. */
+void data_seal_planned(struct worker *w, struct pkt_batch *b, uint64_t now);
+
+#endif
