@@ -1,8 +1,7 @@
 #include "core/crypto/sealed.h"
 
-#include "core/base/cursor.h"
+#include "core/wire/gre.h"
 
-#define GRE_SEALED         UINT32_C(0x300088b5) /* K and S bits, version 0, protocol 0x88B5 */
 #define COUNTER_LANE_SHIFT 56
 
 static uint64_t counter_of(const struct sealed_header *header)
@@ -13,12 +12,9 @@ static uint64_t counter_of(const struct sealed_header *header)
 bool sealed_parse(const uint8_t *data, size_t len, struct sealed_header *out)
 {
 	*out = (struct sealed_header){0};
-	if (len < SEALED_HEADER_LEN || load_u32(data) != GRE_SEALED)
+	if (len < SEALED_HEADER_LEN || load_u32(data) != GRE_SEALED_WORD)
 		return false;
-	uint32_t key = load_u32(data + 4);
-	out->index = key >> SEALED_INDEX_SHIFT;
-	out->lane = key & SEALED_LANE_MASK;
-	out->sequence = load_u32(data + 8);
+	gre_sealed_read(data, &out->index, &out->lane, &out->sequence);
 	return true;
 }
 
@@ -27,9 +23,7 @@ size_t sealed_seal(
 {
 	uint8_t *gre = plain - SEALED_HEADER_LEN;
 
-	store_u32(gre, GRE_SEALED);
-	store_u32(gre + 4, header->index << SEALED_INDEX_SHIFT | header->lane);
-	store_u32(gre + 8, header->sequence);
+	gre_sealed_write(gre, header->index, header->lane, header->sequence);
 	aead_seal(key, plain, len, gre, counter_of(header));
 	return SEALED_HEADER_LEN + len + key->aead->tag_len;
 }

@@ -3,6 +3,7 @@
 
 #include "core/base/env.h"
 #include "core/crypto/aead.h"
+#include "core/wire/gre.h"
 
 /*
  * Sealed data: one direction of a session key on the wire. No state and no lock here; who hands out
@@ -13,10 +14,8 @@
  *   8  Sequence        from 0 in every lane of every key
  *  12  ciphertext, tag           AAD = these 12 bytes, counter = lane << 56 | Sequence
  */
-#define SEALED_HEADER_LEN  12
-#define SEALED_INDEX_SHIFT 4
-#define SEALED_LANE_MASK   0xfu
-#define SEALED_LANES_MAX   16
+#define SEALED_HEADER_LEN GRE_SEALED_LEN
+#define SEALED_LANES_MAX  16
 
 /* Lives of a key, in ns from its handshake. The first has 10 % of jitter (env_jitter). */
 #define SEALED_REKEY_NS           (120 * NS_PER_S) /* the session's initiator starts a handshake */

@@ -9,7 +9,8 @@
 
 /* ---- Events --------------------------------------------------------------------------------- */
 
-struct event *data_event(struct worker *w, enum event_type type, const struct pkt *p)
+struct event *data_event(
+	struct worker *w, enum event_type type, const struct pkt *p, const struct session *s)
 {
 	struct event *ev = ring_reserve(&w->events);
 	if (!ev) {
@@ -19,8 +20,8 @@ struct event *data_event(struct worker *w, enum event_type type, const struct pk
 	ev->type = (uint8_t)type;
 	ev->protocol = 0;
 	ev->len = 0;
-	ev->session = SESSION_NONE;
-	ev->local_index = 0;
+	ev->session = s ? s->id : SESSION_NONE;
+	ev->local_index = s ? s->local_index : 0;
 	ev->remote = p->remote;
 	ev->local = p->local;
 	return ev;
@@ -30,6 +31,20 @@ void data_event_bytes(struct event *ev, const uint8_t *data, size_t len)
 {
 	ev->len = (uint16_t)(len < sizeof ev->data ? len : sizeof ev->data);
 	memcpy(ev->data, data, ev->len);
+}
+
+void data_consume(struct worker *w, enum event_type type, struct pkt *p, const struct session *s,
+	uint16_t protocol)
+{
+	struct event *ev = data_event(w, type, p, s);
+	if (!ev) {
+		pkt_drop(p, DROP_RING_FULL);
+		return;
+	}
+	ev->protocol = protocol;
+	data_event_bytes(ev, p->data, p->len);
+	ring_push(&w->events);
+	p->verdict = PKT_CONSUMED;
 }
 
 bool data_limit(struct worker *w, enum event_type type, const void *subject, size_t len,

@@ -23,10 +23,14 @@ static inline void data_drop(struct worker *w, struct pkt *p, enum drop_reason w
 }
 
 /*
- * A new event to be filled and ring_push'ed, with the packet's endpoints; NULL when the ring is full,
- * which is counted.
+ * A new event to be filled and ring_push'ed, with the packet's endpoints and the session, if any; NULL
+ * when the ring is full, which is counted.
  */
-struct event *data_event(struct worker *w, enum event_type type, const struct pkt *p);
+struct event *data_event(
+	struct worker *w, enum event_type type, const struct pkt *p, const struct session *s);
+/* The packet itself goes to the control loop: PKT_CONSUMED, or PKT_DROP when the ring is full. */
+void data_consume(struct worker *w, enum event_type type, struct pkt *p, const struct session *s,
+	uint16_t protocol);
 void data_event_bytes(struct event *ev, const uint8_t *data, size_t len);
 /* At most one event of this kind and subject per interval; a collision only makes one more. */
 bool data_limit(struct worker *w, enum event_type type, const void *subject, size_t len,

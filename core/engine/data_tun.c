@@ -37,7 +37,7 @@ static void want_resolution(
 	if (!atomic_load_explicit(&w->plane->shortcut, memory_order_relaxed) ||
 		!data_limit(w, EVENT_RESOLVE, next_hop, sizeof *next_hop, NS_PER_S, now))
 		return;
-	struct event *ev = data_event(w, EVENT_RESOLVE, p);
+	struct event *ev = data_event(w, EVENT_RESOLVE, p, NULL);
 	if (ev) {
 		ev->addr = *next_hop;
 		ring_push(&w->events);
@@ -60,14 +60,7 @@ static void multicast_from_tun(struct worker *w, struct pkt *p, const struct ip_
 		data_drop(w, p, DROP_MULTICAST_FILTERED);
 		return;
 	}
-	struct event *ev = data_event(w, EVENT_MULTICAST, p);
-	if (!ev) {
-		pkt_drop(p, DROP_RING_FULL);
-		return;
-	}
-	data_event_bytes(ev, p->data, p->len);
-	ring_push(&w->events);
-	p->verdict = PKT_CONSUMED;
+	data_consume(w, EVENT_MULTICAST, p, NULL, 0);
 }
 
 static void unreachable_to_tun(

@@ -31,10 +31,8 @@ static void redirect(struct worker *w, const struct session *s, const struct pkt
 	if (!atomic_load_explicit(&w->plane->redirect, memory_order_relaxed) ||
 		!data_limit(w, EVENT_REDIRECT, &subject, sizeof subject, NS_PER_S, now))
 		return;
-	struct event *ev = data_event(w, EVENT_REDIRECT, p);
+	struct event *ev = data_event(w, EVENT_REDIRECT, p, s);
 	if (ev) {
-		ev->session = s->id;
-		ev->local_index = s->local_index;
 		data_event_bytes(ev, p->data, p->len < 128 ? p->len : 128);
 		ring_push(&w->events);
 	}
@@ -131,21 +129,6 @@ static void decide_from_peer(struct worker *w, const struct fib_view *fib, const
 	p->verdict = PKT_WRITE_TUN;
 }
 
-static void to_control(struct worker *w, const struct session *s, struct pkt *p, uint16_t protocol)
-{
-	struct event *ev = data_event(w, EVENT_PACKET, p);
-	if (!ev) {
-		pkt_drop(p, DROP_RING_FULL);
-		return;
-	}
-	ev->session = s->id;
-	ev->local_index = s->local_index;
-	ev->protocol = protocol;
-	data_event_bytes(ev, p->data, p->len);
-	ring_push(&w->events);
-	p->verdict = PKT_CONSUMED;
-}
-
 static void dispatch_opened(struct worker *w, const struct fib_view *fib, const struct session *s,
 	struct pkt *p, uint32_t *plan, uint64_t now)
 {
@@ -166,7 +149,7 @@ static void dispatch_opened(struct worker *w, const struct fib_view *fib, const 
 		break;
 	case GRE_PROTO_NHRP:
 	case GRE_PROTO_CONTROL:
-		to_control(w, s, p, protocol);
+		data_consume(w, EVENT_PACKET, p, s, protocol);
 		break;
 	case GRE_PROTO_KEEPALIVE:
 		p->verdict = PKT_CONSUMED;
@@ -213,7 +196,7 @@ static void report_run(struct worker *w, struct session *s, const struct pkt *ne
 {
 	struct event *ev;
 	if (atomic_load_explicit(&s->state, memory_order_relaxed) == SESSION_UNCONFIRMED) {
-		ev = data_event(w, EVENT_CONFIRMED, newest);
+		ev = data_event(w, EVENT_CONFIRMED, newest, s);
 	} else {
 		struct endpoint remote;
 		struct ip_addr local;
@@ -222,13 +205,10 @@ static void report_run(struct worker *w, struct session *s, const struct pkt *ne
 			!data_limit(w, EVENT_PATH, &s->local_index, sizeof s->local_index,
 				100 * NS_PER_MS, now))
 			return;
-		ev = data_event(w, EVENT_PATH, newest);
+		ev = data_event(w, EVENT_PATH, newest, s);
 	}
-	if (ev) {
-		ev->session = s->id;
-		ev->local_index = s->local_index;
+	if (ev)
 		ring_push(&w->events);
-	}
 }
 
 static void receive_run(struct worker *w, const struct fib_view *fib,
@@ -246,7 +226,7 @@ static void receive_run(struct worker *w, const struct fib_view *fib,
 			data_drop(w, &b->v[i], why);
 		struct event *ev;
 		if (!s && bucket_take(&w->unknown, NS_PER_S / 1000, 100, now) &&
-			(ev = data_event(w, EVENT_UNKNOWN, &b->v[from]))) {
+			(ev = data_event(w, EVENT_UNKNOWN, &b->v[from], NULL))) {
 			ev->local_index = header->index;
 			ev->len = (uint16_t)b->v[from].len;
 			ring_push(&w->events);
@@ -284,14 +264,7 @@ static void unsealed(struct worker *w, struct pkt *p)
 		data_drop(w, p, DROP_BAD_OUTER);
 		return;
 	}
-	struct event *ev = data_event(w, EVENT_DATAGRAM, p);
-	if (!ev) {
-		pkt_drop(p, DROP_RING_FULL);
-		return;
-	}
-	data_event_bytes(ev, p->data, p->len);
-	ring_push(&w->events);
-	p->verdict = PKT_CONSUMED;
+	data_consume(w, EVENT_DATAGRAM, p, NULL, 0);
 }
 
 void data_from_udp(struct worker *w, struct pkt_batch *b, uint64_t now)
