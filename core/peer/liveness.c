@@ -18,6 +18,7 @@
 #define SUSPENDED_NS      (60 * NS_PER_S)  /* then a direct path is given up */
 #define IDLE_NS           (300 * NS_PER_S) /* a direct path without user data */
 #define FIRST_TICK_NS     (NS_PER_S / 4)
+#define PAUSE_NS          (2 * NS_PER_S)
 #define DOUBT_NS          (NS_PER_S / 4)
 #define BUSY_NS           (4 * NS_PER_S)
 #define RETRY_FIRST_NS    (10 * NS_PER_S)
@@ -144,18 +145,21 @@ static void suspend(struct peers *t, struct peer *p, const char *why, uint64_t n
 		hubs_retry(t, p, now);
 }
 
-/* User data that nothing answers, and silence longer than keepalives allow. */
+/* User data that nothing answers, a flow that breaks off, and silence longer than keepalives allow. */
 static void watch(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 {
 	const struct path *path = &t->sessions->paths[p->id];
 	uint64_t rx = stat_of(&path->last_rx_ns), tx = stat_of(&path->last_data_tx_ns);
+	uint64_t data_rx = stat_of(&path->last_data_rx_ns);
 	bool keeps_path = p->hub || !t->is_hub;
-	if (tx <= rx) {
+	/* A flow that came in until just now, and then nothing at all: who only answers would not notice. */
+	bool fell_silent = data_rx && now - rx >= PING_AFTER_NS && rx - data_rx < PAUSE_NS;
+	if (tx <= rx && !fell_silent) {
 		p->unanswered = 0;
 		if (p->path == PATH_UP && p->pings && now - rx < PING_GAP_NS)
 			p->pings = 0;
 	} else if (p->unanswered == 0) {
-		p->unanswered = rx > p->last_tick ? rx : p->last_tick;
+		p->unanswered = rx > p->last_tick || fell_silent ? rx : p->last_tick;
 	}
 	if (p->doubted && (rx >= p->doubted || p->path != PATH_UP)) {
 		p->doubted = 0;
@@ -195,7 +199,7 @@ static void watch(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 		}
 		sooner(next, ping);
 	}
-	if (now < tx + BUSY_NS)
+	if (now < tx + BUSY_NS || now < data_rx + BUSY_NS)
 		sooner(next, now + FIRST_TICK_NS);
 	else
 		sooner(next, now + NS_PER_S);

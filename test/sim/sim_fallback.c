@@ -269,6 +269,49 @@ static void hubs_change_by_bundle(struct sim *s)
 	CHECK_EQ(s, flow_lost_between(f, removed + 4 * RTT, s->now), 0);
 }
 
+/*
+ * Two hubs, no direct path. The preferred one dies: with traffic the other carries on within 3 s. It comes
+ * back, and so does the traffic, without a loss. It leaves in good order: a matter of a round trip.
+ */
+static void hub_failover_under_relayed_traffic(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	struct node *hub1 = world_hub(w, "hub1", "10.0.0.1/24");
+	struct node *hub2 = world_hub(w, "hub2", "10.0.0.2/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_SYMMETRIC);
+	struct node *bob = world_spoke(w, "bob", "10.0.0.12/24", NAT_SYMMETRIC);
+	world_up(w);
+	struct flow *f = flow_ping(alice, bob, 4, MS(10), 0);
+	sim_run(s, S(20));
+	CHECK_EQ(s, flow_lost_between(f, 0, s->now - S(1)), 0);
+	uint64_t by_1 = node_counters(hub1).hairpin_packets;
+	CHECK(s, by_1 > 1000);
+
+	node_crash(hub1);
+	uint64_t died = s->now;
+	sim_run(s, S(20));
+	uint64_t window = S(3) + MS(500);
+	sim_note(s, "%u echoes of 10 ms lost when the hub died",
+		flow_lost_between(f, died - S(1), s->now - S(1)));
+	CHECK_EQ(s, flow_lost_between(f, died + window, s->now - S(1)), 0);
+	CHECK(s, node_counters(hub2).hairpin_packets > 1000);
+
+	world_start_node(w, hub1);
+	uint64_t back = s->now;
+	sim_run(s, S(120));
+	CHECK_EQ(s, flow_lost_between(f, back, s->now - S(1)), 0);
+	CHECK(s, node_counters(hub1).hairpin_packets > 1000);
+
+	node_stop(hub1);
+	uint64_t left = s->now;
+	sim_run(s, S(20));
+	sim_note(s, "%u echoes of 10 ms lost when it left in good order",
+		flow_lost_between(f, left - S(1), s->now - S(1)));
+	CHECK_EQ(s, flow_lost_between(f, left + 4 * RTT, s->now - S(1)), 0);
+	flow_finish(f);
+}
+
 /* Underlay trouble of 60 s for everybody; all is as before some seconds later. */
 static void partition_heals(struct sim *s)
 {
@@ -313,6 +356,7 @@ static const struct sim_case cases[] = {
 	{"far-spoke-stops", far_spoke_stops},
 	{"sleeps-and-resumes", sleeps_and_resumes},
 	{"hubs-change-by-bundle", hubs_change_by_bundle},
+	{"hub-failover-under-relayed-traffic", hub_failover_under_relayed_traffic},
 	{"partition-heals", partition_heals},
 	{"destination-at-the-other-hub", destination_registered_at_the_other_hub},
 };

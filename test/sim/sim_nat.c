@@ -148,6 +148,44 @@ static void same_lan_linux(struct sim *s)
 	beside_each_other(s, NAT_LINUX);
 }
 
+/*
+ * Double NAT: home boxes behind the provider's. To somebody elsewhere that is one box more; two customers of
+ * one provider reach each other only if its box can hairpin.
+ */
+static void behind_a_provider(struct sim *s, bool hairpin)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	world_hub(w, "hub", "10.0.0.1/24");
+	struct node *n[3] = {world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED),
+		world_spoke(w, "bob", "10.0.0.12/24", NAT_LINUX),
+		world_spoke(w, "carol", "10.0.0.13/24", NAT_PORT_RESTRICTED)};
+	struct nat_config provider = nat_preset(NAT_PORT_RESTRICTED);
+	provider.hairpin = hairpin;
+	struct nat *box = world_provider_nat(w, &provider, n, 2);
+	world_up(w);
+	struct endpoint seen = node_status(n[0]).public_endpoint;
+	CHECK(s, addr_equal(&seen.addr, iface_address(&box->outside, 4)));
+	struct flow *far = flow_ping(n[0], n[2], 4, MS(50), 100);
+	struct flow *near = flow_ping(n[0], n[1], 4, MS(50), 100);
+	sim_run(s, S(7));
+	CHECK_EQ(s, flow_lost(far), 0);
+	CHECK_EQ(s, flow_lost(near), 0);
+	CHECK(s, node_direct(n[0], n[2]));
+	CHECK(s, flow_first_direct(far) < S(1));
+	CHECK_EQ(s, node_direct(n[0], n[1]), hairpin);
+}
+
+static void provider_nat_with_hairpin(struct sim *s)
+{
+	behind_a_provider(s, true);
+}
+
+static void provider_nat_without_hairpin(struct sim *s)
+{
+	behind_a_provider(s, false);
+}
+
 /* Three behind one box, and one far away who talks to all of them. */
 static void many_behind_one_box(struct sim *s)
 {
@@ -213,6 +251,8 @@ static const struct sim_case cases[] = {
 	{"same-lan-port-restricted", same_lan_port_restricted},
 	{"same-lan-symmetric", same_lan_symmetric},
 	{"same-lan-linux", same_lan_linux},
+	{"provider-nat-with-hairpin", provider_nat_with_hairpin},
+	{"provider-nat-without-hairpin", provider_nat_without_hairpin},
 	{"many-behind-one-box", many_behind_one_box},
 	{"short-mapping-timeouts", short_mapping_timeouts},
 };

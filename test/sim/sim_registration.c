@@ -349,6 +349,41 @@ static void prefixes_derived_from_routes(struct sim *s)
 	WAIT_FOR(s, S(2), !node_nhrp(hub, "binding", "192.168.7.0/24", &v));
 }
 
+/* Reload: prefix lines come and go, the session stays. */
+static void reconfigured_while_running(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_PORT_RESTRICTED);
+	world_grant(alice, "192.168.0.0/16");
+	world_up(w);
+	struct nhrp_view v;
+	struct flow *f = flow_ping(alice, hub, 4, MS(20), 0);
+	world_register(alice, "192.168.5.0/24");
+	engine_reconfigure(alice->engine, &alice->config, node_now(alice));
+	node_settle(alice);
+	WAIT_FOR(s, S(1), node_nhrp(hub, "binding", "192.168.5.0/24", &v));
+	CHECK(s, node_installed(hub, "192.168.5.0/24", "10.0.0.11"));
+	alice->config.n_prefixes = 0;
+	world_register(alice, "192.168.6.0/24");
+	engine_reconfigure(alice->engine, &alice->config, node_now(alice));
+	node_settle(alice);
+	WAIT_FOR(s, S(1), node_nhrp(hub, "binding", "192.168.6.0/24", &v));
+	CHECK(s, !node_nhrp(hub, "binding", "192.168.5.0/24", &v));
+	CHECK(s, !node_installed(hub, "192.168.5.0/24", NULL));
+	struct peer_view p;
+	CHECK(s, node_peer(alice, "hub", &p));
+	CHECK_EQ(s, p.rekeys, 0);
+	prefix_parse("192.168.200.0/24", &hub->config.advertise[0]);
+	hub->config.n_advertise = 1;
+	engine_reconfigure(hub->engine, &hub->config, node_now(hub));
+	node_settle(hub);
+	sim_run(s, S(205)); /* told with the next refresh at the latest */
+	CHECK(s, node_installed(alice, "192.168.200.0/24", "10.0.0.1"));
+	flow_finish(f);
+	CHECK_EQ(s, flow_lost(f), 0);
+}
+
 /* The hub's advertise list: routes by the hub on the spoke. */
 static void advertised_routes(struct sim *s)
 {
@@ -480,6 +515,7 @@ static const struct sim_case cases[] = {
 	{"prefix-outside-the-certificate", prefix_outside_the_certificate},
 	{"prefixes-derived-from-routes", prefixes_derived_from_routes},
 	{"advertised-routes", advertised_routes},
+	{"reconfigured-while-running", reconfigured_while_running},
 	{"one-address-two-keys", one_address_two_keys},
 	{"two-hubs", two_hubs},
 	{"ping-verb", ping_verb},

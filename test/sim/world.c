@@ -238,6 +238,22 @@ struct node *world_spoke_beside(
 	return n;
 }
 
+struct nat *world_provider_nat(
+	struct world *w, const struct nat_config *config, struct node **nodes, unsigned count)
+{
+	struct segment *access = net_segment(&w->net, "provider", 0, 2);
+	struct nat *nat = nat_new(&w->net, "provider", config, access, w->internet);
+	give(w, &nat->inside, make_addr(w->sim, "100.64.0.1"));
+	give(w, &nat->outside, make_addr(w->sim, "198.51.100.%u", 99 + ++w->n_sites));
+	for (unsigned i = 0; i < count; i++) {
+		struct iface *outside = &nodes[i]->nat->outside;
+		iface_detach(outside);
+		iface_attach(outside, &nodes[i]->nat->device, access);
+		give(w, outside, make_addr(w->sim, "100.64.0.%u", 10 + i));
+	}
+	return nat;
+}
+
 void world_grant(struct node *n, const char *prefix)
 {
 	struct prefix p;

@@ -50,6 +50,10 @@ struct node *world_spoke_behind(
 struct node *world_spoke_beside(
 	struct world *w, const char *name, const char *addresses, struct node *other);
 
+/* Puts the boxes of these spokes behind one more box of their provider (IPv4 only): double NAT. */
+struct nat *world_provider_nat(
+	struct world *w, const struct nat_config *nat, struct node **nodes, unsigned count);
+
 /* A LAN behind the node, all of whose addresses answer: in its certificate, and an `other` route. */
 void world_lan(struct world *w, struct node *n, const char *prefix);
 /* Adds a prefix to the certificate alone. */
