@@ -13,6 +13,12 @@
 #define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 
+/* Time passed since `then`. Another thread's stamp may be a little later than our now: no time. */
+static inline uint64_t ts_since(uint64_t then, uint64_t now)
+{
+	return now > then ? now - then : 0;
+}
+
 enum log_level {
 	LOG_ERROR,
 	LOG_WARN,

@@ -86,8 +86,12 @@ static void on_udp(uv_poll_t *poll, int status, int events)
 	int got = udp_recv(n->udp, 0, families[poll - n->udp_poll], &n->batch);
 	uint64_t now = os_now_ns();
 	for (int i = 0; i < got; i++) {
-		engine_receive(n->engine, &n->batch.v[i], now);
+		struct pkt_batch one = {.n = 1, .cap = 1, .v = &n->batch.v[i]};
+		engine_receive(n->engine, one.v, now);
 		actions_drain(n); /* before its data is overwritten */
+		/* User data, where the system does not steer it to the workers. */
+		udp_send(n->udp, 0, &one);
+		tun_write(n->tun, 0, &one);
 	}
 	if (got < 0 || status < 0)
 		trouble(n, poll, "the control socket");

@@ -28,7 +28,8 @@ bool worker_sent_recently(const struct worker *w, const struct ip_addr *dst, uin
 	uint64_t tag = destination_tag(w, dst);
 	uint64_t value =
 		atomic_load_explicit(&w->recent[tag % WORKER_RECENT], memory_order_relaxed);
-	return value >> 32 == tag >> 32 && (uint32_t)(now / NS_PER_S) - (uint32_t)value <= 10;
+	return value >> 32 == tag >> 32 &&
+		(int32_t)((uint32_t)(now / NS_PER_S) - (uint32_t)value) <= 10;
 }
 
 static void want_resolution(

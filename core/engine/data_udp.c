@@ -217,10 +217,10 @@ static void receive_run(struct worker *w, const struct fib_view *fib,
 {
 	struct session *s = session_find(&w->plane->sessions, header->index);
 	struct pkt *newest = NULL;
-	enum drop_reason why = !s                        ? DROP_UNKNOWN_INDEX
-		: header->lane >= s->peer_lanes          ? DROP_BAD_LANE
-		: now - s->created_ns > SEALED_REJECT_NS ? DROP_KEY_EXPIRED
-							 : DROP_NONE;
+	enum drop_reason why = !s                                 ? DROP_UNKNOWN_INDEX
+		: header->lane >= s->peer_lanes                   ? DROP_BAD_LANE
+		: ts_since(s->created_ns, now) > SEALED_REJECT_NS ? DROP_KEY_EXPIRED
+								  : DROP_NONE;
 	if (why != DROP_NONE) {
 		for (unsigned i = from; i < to; i++)
 			data_drop(w, &b->v[i], why);

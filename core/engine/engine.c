@@ -251,6 +251,12 @@ static void confirmed(struct engine *e, struct session *s, const struct event *e
 	struct peer *p = peer_at(&e->peers, s->peer);
 	if (!p || p->next != s->id)
 		return;
+	/* A bundle may have come since the handshake. */
+	if (trust_recheck(&e->trust, &s->cert, e->env.wall_s(e->env.ctx)) != 0) {
+		p->next = SESSION_NONE;
+		session_end(&e->plane.sessions, s);
+		return;
+	}
 	memcpy(p->timestamp, p->next_timestamp, sizeof p->timestamp);
 	p->response_len = 0;
 	peer_install(&e->peers, p, s, &ev->remote, &ev->local, now);

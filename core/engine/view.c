@@ -119,7 +119,7 @@ bool engine_view_peer(const struct engine *e, uint32_t *cursor, struct peer_view
 		.endpoint = p->endpoint,
 		.cipher = s ? s->tx.aead->name : "",
 		.session_age_ns = s ? now - s->created_ns : 0,
-		.last_received_ns = heard ? now - heard : TS_NEVER,
+		.last_received_ns = heard ? ts_since(heard, now) : TS_NEVER,
 		.rtt_ns = p->rtt_ns,
 		.tx_bytes = value(&path->tx_bytes),
 		.rx_bytes = value(&path->rx_bytes),

@@ -263,6 +263,10 @@ void nhrp_addresses_changed(struct nhrp *n, uint64_t now)
 void nhrp_peer_up(struct nhrp *n, struct peer *p, bool rekey, uint64_t now)
 {
 	struct ip_addr link_local = session_at(n->peers->sessions, p->current)->link_local;
+	if (n->hub)
+		nhs_recheck(n, p, now);
+	else
+		shortcut_recheck(n, p, now);
 	if (p->hub) {
 		for (unsigned i = 0; i < p->cert.n_addresses; i++)
 			fib_neighbour_put(n->fib, &p->cert.addresses[i].addr, p->id);

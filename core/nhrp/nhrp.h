@@ -249,6 +249,8 @@ void nhc_init(struct nhrp *n);
 void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 	const struct endpoint *from, uint64_t now);
 void nhs_peer_down(struct nhrp *n, struct peer *p, uint64_t now);
+/* Its certificate may be a new one: bindings that it does not cover go. */
+void nhs_recheck(struct nhrp *n, struct peer *p, uint64_t now);
 /* Removes p's bindings inside the prefix. */
 void nhs_unbind(
 	struct nhrp *n, struct peer *p, const struct prefix *prefix, const char *why, uint64_t now);
@@ -283,6 +285,8 @@ void shortcut_by_hub(struct nhrp *n, const struct ip_addr *target, struct peer *
 struct shortcut *shortcut_for(struct nhrp *n, const struct ip_addr *a);
 void shortcut_remove(struct nhrp *n, struct shortcut *s, const char *why, uint64_t now);
 void shortcut_peer(struct nhrp *n, struct peer *p, bool gone, uint64_t now);
+/* Its certificate may be a new one: shortcuts that it does not cover go. */
+void shortcut_recheck(struct nhrp *n, struct peer *p, uint64_t now);
 void shortcut_check_routes(struct nhrp *n, uint64_t now);
 void shortcut_fire(void *owner, struct timer *timer, uint64_t now);
 

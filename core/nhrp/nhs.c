@@ -64,6 +64,18 @@ void nhs_unbind(
 	}
 }
 
+void nhs_recheck(struct nhrp *n, struct peer *p, uint64_t now)
+{
+	uint32_t *link = &n->clients[p->id].first;
+	while (*link != NHRP_NONE) {
+		struct binding *b = &n->bindings[*link];
+		if (cert_covers_prefix(&p->cert, &b->prefix))
+			link = &b->next;
+		else
+			unbind(n, p, link, "its new certificate does not cover it", now);
+	}
+}
+
 void nhs_peer_down(struct nhrp *n, struct peer *p, uint64_t now)
 {
 	while (n->clients[p->id].first != NHRP_NONE)
@@ -117,7 +129,7 @@ static bool held_by_another(struct nhrp *n, struct peer *p, const struct ip_addr
 	bool reissued = strcmp(other->cert.name, p->cert.name) == 0 &&
 		p->cert.not_before > other->cert.not_before;
 	if (!reissued && peer_has_session(other) && other->path == PATH_UP &&
-		now - heard < LIVE_NS) {
+		ts_since(heard, now) < LIVE_NS) {
 		liveness_ping(n->peers, other, now); /* so that a dead one is found out */
 		return true;
 	}

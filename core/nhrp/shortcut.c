@@ -138,6 +138,16 @@ void shortcut_peer(struct nhrp *n, struct peer *p, bool gone, uint64_t now)
 	}
 }
 
+void shortcut_recheck(struct nhrp *n, struct peer *p, uint64_t now)
+{
+	for (unsigned i = 0; i < NHRP_SHORTCUTS; i++) {
+		struct shortcut *s = &n->shortcuts[i];
+		if (s->used && s->peer == p->id && !p->hub &&
+			!cert_covers_prefix(&p->cert, &s->prefix))
+			shortcut_remove(n, s, "its new certificate does not cover it", now);
+	}
+}
+
 /* A change of the route that a shortcut overrides takes the shortcut along. */
 void shortcut_check_routes(struct nhrp *n, uint64_t now)
 {

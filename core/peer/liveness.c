@@ -68,7 +68,7 @@ void liveness_pong(struct peers *t, struct peer *p, const uint8_t echo[8], uint6
 void liveness_doubt(struct peers *t, struct peer *p, uint64_t now)
 {
 	uint64_t rx = stat_of(&t->sessions->paths[p->id].last_rx_ns);
-	if (p->doubted || now - rx < PING_AFTER_NS)
+	if (p->doubted || ts_since(rx, now) < PING_AFTER_NS)
 		return;
 	uint64_t wait = p->rtt_ns * 2 > DOUBT_NS ? p->rtt_ns * 2 : DOUBT_NS;
 	p->doubted = now;
@@ -153,10 +153,10 @@ static void watch(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 	uint64_t data_rx = stat_of(&path->last_data_rx_ns);
 	bool keeps_path = p->hub || !t->is_hub;
 	/* A flow that came in until just now, and then nothing at all: who only answers would not notice. */
-	bool fell_silent = data_rx && now - rx >= PING_AFTER_NS && rx - data_rx < PAUSE_NS;
+	bool fell_silent = data_rx && ts_since(rx, now) >= PING_AFTER_NS && rx - data_rx < PAUSE_NS;
 	if (tx <= rx && !fell_silent) {
 		p->unanswered = 0;
-		if (p->path == PATH_UP && p->pings && now - rx < PING_GAP_NS)
+		if (p->path == PATH_UP && p->pings && ts_since(rx, now) < PING_GAP_NS)
 			p->pings = 0;
 	} else if (p->unanswered == 0) {
 		p->unanswered = rx > p->last_tick || fell_silent ? rx : p->last_tick;
