@@ -230,7 +230,9 @@ void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *rep
 		fail(n, r, cie->code, nhrp_code_name(cie->code), now);
 		return;
 	}
+	/* A direct peer speaks for itself alone; only a hub may name another. */
 	if (!v->have_static_key || memcmp(v->static_key, n->peers->id->public_key, KEY_LEN) == 0 ||
+		(!p->hub && memcmp(v->static_key, p->key, KEY_LEN) != 0) ||
 		!usable_prefix(n, r, reply, &r->prefix)) {
 		fail(n, r, 0, "the answer names nobody to talk to", now);
 		return;

@@ -71,6 +71,9 @@ void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request
 		negative(n, p, request, NHRP_CODE_PROHIBITED, now);
 		return;
 	}
+	/* Whoever hears a client first says where it is: a hub, or we if it asks us directly. */
+	if (!(p->cert.role & CERT_HUB) && nhrp_ext_find(request, NHRP_EXT_VENDOR))
+		clean_candidates(request, p, from);
 	if (!n->hub) {
 		egress_answer(n, p, request, now);
 		return;
@@ -101,8 +104,6 @@ void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request
 		struct nhrp_cie cie = nhrp_own_cie(n, request, own, to);
 		nhrp_ext_add_cie(request, NHRP_EXT_FORWARD, &cie);
 	}
-	if (!(p->cert.role & CERT_HUB) && nhrp_ext_find(request, NHRP_EXT_VENDOR))
-		clean_candidates(request, p, from);
 	nhrp_send(n, to, request, now);
 }
 
