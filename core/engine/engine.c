@@ -325,6 +325,7 @@ uint64_t engine_deadline(const struct engine *e)
 void engine_timer(struct engine *e, uint64_t now)
 {
 	timer_run(&e->timers, now);
+	hooks_publish_hub(e, now); /* one that has come back is trusted after a while */
 	sessions_reclaim(&e->plane.sessions);
 }
 

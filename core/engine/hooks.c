@@ -86,9 +86,9 @@ static bool sent_recently(void *ctx, const struct ip_addr *dst, uint64_t now)
 
 /* ---- What the peers report ------------------------------------------------------------------ */
 
-static void publish_hub(struct engine *e)
+void hooks_publish_hub(struct engine *e, uint64_t now)
 {
-	struct peer *hub = hubs_preferred(&e->peers, 0);
+	struct peer *hub = hubs_preferred(&e->peers, 0, now);
 	atomic_store_explicit(
 		&e->plane.hub_session, hub ? hub->current : SESSION_NONE, memory_order_release);
 }
@@ -101,7 +101,7 @@ static void on_up(void *ctx, struct peer *p, bool rekey, uint64_t now)
 	env_log(&e->env, rekey ? LOG_DEBUG : LOG_INFO, "%s: %s with %s, %s", peer_name(p, name),
 		rekey ? "new keys" : "session", endpoint_format(&p->endpoint, at),
 		s->tx.aead->name);
-	publish_hub(e);
+	hooks_publish_hub(e, now);
 	nhrp_peer_up(&e->nhrp, p, rekey, now);
 	if (!rekey && e->plane.hub && e->trust.bundle)
 		frames_send_bundle(&e->peers, p, now);
@@ -117,7 +117,7 @@ static void on_path(void *ctx, struct peer *p, uint64_t now)
 	else if (p->path == PATH_SUSPENDED)
 		env_log(&e->env, LOG_WARN, "%s: %s: %s%s", peer_name(p, name), at, p->reason,
 			p->hub || e->plane.hub ? "" : "; traffic goes by the hub");
-	publish_hub(e);
+	hooks_publish_hub(e, now);
 	nhrp_peer_path(&e->nhrp, p, now);
 }
 
@@ -129,7 +129,7 @@ static void on_down(void *ctx, struct peer *p, const char *why, uint64_t now)
 	if (peer_has_session(p))
 		env_log(&e->env, LOG_INFO, "%s: session ended: %s", peer_name(p, name), why);
 	nhrp_peer_down(&e->nhrp, p, now);
-	publish_hub(e);
+	hooks_publish_hub(e, now);
 }
 
 static void apply_bundle(struct engine *e, uint64_t now)
@@ -149,7 +149,7 @@ static void apply_bundle(struct engine *e, uint64_t now)
 			frames_send_bundle(&e->peers, p, now);
 	}
 	hubs_update(&e->peers, now);
-	publish_hub(e);
+	hooks_publish_hub(e, now);
 }
 
 void hooks_new_bundle(struct engine *e, uint64_t now)

@@ -40,7 +40,9 @@ void engine_view_node(const struct engine *e, struct node_view *out)
 	}
 	for (unsigned i = 0; i < NHRP_SHORTCUTS; i++)
 		out->shortcuts += e->nhrp.shortcuts[i].used;
-	const struct peer *hub = hubs_preferred(&e->peers, 0);
+	const struct session *s = session_at(&e->plane.sessions,
+		atomic_load_explicit(&e->plane.hub_session, memory_order_relaxed));
+	const struct peer *hub = s ? peer_at(&e->peers, s->peer) : NULL;
 	if (hub)
 		out->public_endpoint = hub->seen;
 }

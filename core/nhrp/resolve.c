@@ -58,9 +58,9 @@ static void fail(struct nhrp *n, struct resolution *r, uint8_t code, const char 
 }
 
 /* Whom to ask: the preferred hub; the peer itself when no hub is there and it is a renewal. */
-static struct peer *whom(struct nhrp *n, const struct ip_addr *target)
+static struct peer *whom(struct nhrp *n, const struct ip_addr *target, uint64_t now)
 {
-	struct peer *hub = hubs_preferred(n->peers, 0);
+	struct peer *hub = hubs_preferred(n->peers, 0, now);
 	if (hub && hub->path == PATH_UP)
 		return hub;
 	struct shortcut *s = shortcut_for(n, target);
@@ -116,7 +116,7 @@ void resolve_start(struct nhrp *n, const struct ip_addr *target, uint64_t now)
 		(r && (r->state == RESOLUTION_PENDING || r->state == RESOLUTION_PUNCHING)) ||
 		(r && r->state == RESOLUTION_NEGATIVE && now + r->gap < r->timer.deadline))
 		return;
-	struct peer *p = whom(n, target);
+	struct peer *p = whom(n, target, now);
 	if (!p || !worth_asking(n, target))
 		return;
 	struct shortcut *s = shortcut_for(n, target);
@@ -214,7 +214,7 @@ void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *rep
 	const struct nhrp_vendor *v = &reply->vendor;
 	if (nhrp_code_is_no_binding(cie->code) && p->hub) {
 		r->refused_by |= 1u << p->hub_rank;
-		struct peer *next = hubs_preferred(n->peers, r->refused_by);
+		struct peer *next = hubs_preferred(n->peers, r->refused_by, now);
 		if (next && next->path == PATH_UP) {
 			r->asked = next->id;
 			r->tries = 0;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define SETTLE_NS (30 * NS_PER_S)
+
 /* A token names a hub and which of its host names is being looked up. */
 static uint32_t token_of(const struct peer *p, unsigned host)
 {
@@ -110,15 +112,30 @@ void hubs_update(struct peers *t, uint64_t now)
 	}
 }
 
-struct peer *hubs_preferred(const struct peers *t, uint32_t without)
+/*
+ * Is a better than b? Up before silent, then by rank; but a hub that has come back while another carried
+ * the traffic is given time, since others may not have found it yet.
+ */
+static bool better(const struct peer *a, const struct peer *b, uint64_t now)
+{
+	bool a_up = a->path == PATH_UP, b_up = b->path == PATH_UP;
+	if (a_up != b_up)
+		return a_up;
+	const struct peer *ranked = a->hub_rank < b->hub_rank ? a : b;
+	const struct peer *other = ranked == a ? b : a;
+	bool settled = ts_since(ranked->up_since, now) >= SETTLE_NS ||
+		ranked->up_since <= other->up_since + SETTLE_NS;
+	return (settled || !a_up ? ranked : other) == a;
+}
+
+struct peer *hubs_preferred(const struct peers *t, uint32_t without, uint64_t now)
 {
 	struct peer *best = NULL;
 	for (unsigned i = 0; i < t->n_hubs; i++) {
 		struct peer *p = &t->v[t->hubs[i]];
 		if (!peer_has_session(p) || p->path == PATH_NONE || without >> p->hub_rank & 1)
 			continue;
-		bool up = p->path == PATH_UP, best_up = best && best->path == PATH_UP;
-		if (!best || (up && !best_up) || (up == best_up && p->hub_rank < best->hub_rank))
+		if (!best || better(p, best, now))
 			best = p;
 	}
 	return best;

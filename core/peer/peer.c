@@ -229,7 +229,7 @@ void peer_set_path(
 	if (state == PATH_SUSPENDED)
 		p->suspended_at = now;
 	else
-		p->user_data_ns = now; /* it is given its time to be used */
+		p->up_since = p->user_data_ns = now; /* it is given its time to be used */
 	t->ops.path(t->ops.ctx, p, now);
 }
 

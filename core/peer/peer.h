@@ -86,6 +86,7 @@ struct peer {
 	enum path_state path;
 	const char *reason;       /* why the path is as it is; a constant text */
 	struct endpoint endpoint; /* proven */
+	uint64_t up_since;
 	struct ip_addr local;
 	struct {
 		bool active;
@@ -312,6 +313,6 @@ void hubs_resolved(
 /* Looks its names up anew, then starts a handshake. */
 void hubs_retry(struct peers *t, struct peer *p, uint64_t now);
 /* The hub that user data goes to, NULL if none has a session. without: bits of ranks left aside. */
-struct peer *hubs_preferred(const struct peers *t, uint32_t without);
+struct peer *hubs_preferred(const struct peers *t, uint32_t without, uint64_t now);
 
 #endif

@@ -321,14 +321,12 @@ static void deliver(void *owner, const struct dgram *d)
 	p->remote = d->src;
 	p->local = d->dst.addr;
 	n->batch.n = 1;
-	bool sealed = gre_classify(d->data, d->len) == GRE_SEALED;
-	if (!n->steer || (sealed && (d->data[7] & 15) != 0)) {
+	bool data = gre_classify(d->data, d->len) == GRE_SEALED && (d->data[7] & 15) != 0;
+	if (n->sockets == NODE_WORKER || (n->sockets == NODE_STEERED && data))
 		data_from_udp(n->worker, &n->batch, node_now(n));
-		dispatch(n, d->origin);
-	} else {
+	else
 		engine_receive(n->engine, p, node_now(n));
-		dispatch(n, d->origin); /* user data on the control loop's lane: multicast */
-	}
+	dispatch(n, d->origin);
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */
@@ -356,7 +354,7 @@ struct node *node_new(struct sim *s, struct host *host, struct traffic *traffic)
 	rng_seed(&n->rng, rng_next(&s->rng));
 	n->resolve_ns = 2 * NS_PER_MS;
 	n->armed_at = TS_NEVER;
-	n->steer = rng_next(&n->rng) & 1; /* a Linux, or a system with one socket */
+	n->sockets = (enum node_sockets)rng_below(&n->rng, NODE_SOCKET_KINDS);
 	host->owner = n;
 	host->deliver = deliver;
 	return n;

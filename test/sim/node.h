@@ -21,6 +21,14 @@
 
 struct traffic;
 
+/* Who receives what; engines have to cope with all of it. */
+enum node_sockets {
+	NODE_STEERED, /* workers get sealed data, the control loop the rest: Linux */
+	NODE_CONTROL, /* everything comes to the control loop: one socket */
+	NODE_WORKER,  /* everything comes to the worker */
+	NODE_SOCKET_KINDS
+};
+
 struct installed_route {
 	struct prefix prefix;
 	struct ip_addr gateway;
@@ -60,7 +68,7 @@ struct node {
 	uint64_t armed_at; /* TS_NEVER: no timer event is pending that counts */
 	uint64_t spin_at;
 	unsigned spins;
-	bool steer; /* sealed data goes straight to the worker, as on Linux */
+	enum node_sockets sockets;
 	struct pkt_batch batch;
 
 	/* Its machine. */
