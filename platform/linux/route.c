@@ -81,8 +81,7 @@ int route_delete(struct netmon *m, const struct prefix *prefix, const struct ip_
 	struct rtnl_request request;
 	if (gateway && gateway->family == 0)
 		gateway = NULL;
-	struct nlmsghdr *nlh =
-		build(&request, RTM_DELROUTE, 0, prefix, gateway, ifindex, metric);
+	struct nlmsghdr *nlh = build(&request, RTM_DELROUTE, 0, prefix, gateway, ifindex, metric);
 	int result = rtnl_call(&m->requests, nlh, NULL, NULL);
 	/* It went with its interface, or somebody else removed it. */
 	if (result == 0 || result == -ESRCH || result == -ENODEV || result == -ENOENT)

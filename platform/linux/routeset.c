@@ -63,8 +63,7 @@ void routeset_clear(struct routeset *s)
 }
 
 /* Where the chain ends, or where the first entry of this key stands. */
-static uint32_t *find_key(
-	const struct routeset *s, uint32_t *at, const struct kernel_route *route)
+static uint32_t *find_key(const struct routeset *s, uint32_t *at, const struct kernel_route *route)
 {
 	while (*at != ROUTESET_END && !same_key(&s->entries[*at].route, route))
 		at = &s->entries[*at].next;

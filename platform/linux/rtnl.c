@@ -17,8 +17,8 @@ int rtnl_open(struct rtnl *r)
 	struct timeval timeout = {.tv_sec = 5};
 	mnl_socket_setsockopt(nl, NETLINK_EXT_ACK, &on, sizeof on); /* before 4.12: no words */
 	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-		setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) <
-			0) {
+		setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &timeout,
+			sizeof timeout) < 0) {
 		int error = errno;
 		mnl_socket_close(nl);
 		return -error;
@@ -51,9 +51,8 @@ void rtnl_collect(const void *at, size_t len, const struct nlattr **tb, unsigned
 {
 	memset(tb, 0, (max + 1) * sizeof *tb);
 	const struct nlattr *attr;
-	mnl_attr_for_each_payload(at, len)
-		if (mnl_attr_get_type(attr) <= max)
-			tb[mnl_attr_get_type(attr)] = attr;
+	mnl_attr_for_each_payload(at, len) if (mnl_attr_get_type(attr) <= max)
+		tb[mnl_attr_get_type(attr)] = attr;
 }
 
 void rtnl_attributes(

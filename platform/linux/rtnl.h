@@ -12,7 +12,8 @@
 struct rtnl {
 	struct mnl_socket *nl; /* NULL = closed */
 	uint32_t seq;
-	char words[96]; /* the kernel's own words about the last failure, with ": " in front, or "" */
+	char words
+		[96]; /* the kernel's own words about the last failure, with ": " in front, or "" */
 };
 
 #define RTNL_REQUEST_MAX 512         /* bytes of the largest request that we build */
@@ -38,8 +39,8 @@ struct nlmsghdr *rtnl_begin(struct rtnl_request *request, uint16_t type, uint16_
 int rtnl_call(struct rtnl *r, struct nlmsghdr *nlh, rtnl_answer_fn *fn, void *ctx);
 
 /* Attributes of a message by type, those above max left out; absent ones are NULL. */
-void rtnl_attributes(const struct nlmsghdr *nlh, size_t header, const struct nlattr **tb,
-	unsigned max);
+void rtnl_attributes(
+	const struct nlmsghdr *nlh, size_t header, const struct nlattr **tb, unsigned max);
 /* The same for attributes that stand somewhere else: nested ones, or behind a struct. */
 void rtnl_collect(const void *at, size_t len, const struct nlattr **tb, unsigned max);
 /* Is it there with at least this many bytes of payload? */

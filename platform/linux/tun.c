@@ -22,9 +22,9 @@
  * not exist when we open it: attaching to another process's would split its packets between the two.
  */
 
-#define QUEUES_MAX  16
-#define TXQUEUELEN  1000 /* packets a queue holds for us: 10 ms of 1 Gb/s; the driver's 500 is short */
-
+#define QUEUES_MAX 16
+#define TXQUEUELEN                                                                                 \
+	1000 /* packets a queue holds for us: 10 ms of 1 Gb/s; the driver's 500 is short */
 
 struct tun {
 	struct env env;
@@ -64,7 +64,8 @@ static int open_queues(struct tun *tun, unsigned wanted)
 {
 	int error = open_queue(tun);
 	if (error == -EBUSY)
-		return complain(tun, "open", EBUSY, " (the device exists; is it in use by another?)");
+		return complain(
+			tun, "open", EBUSY, " (the device exists; is it in use by another?)");
 	if (error < 0)
 		return complain(tun, "open /dev/net/tun", -error, "");
 	while (tun->n < wanted && tun->n < QUEUES_MAX) {
@@ -181,7 +182,8 @@ int tun_open(struct tun **out, const struct tun_config *config, const struct env
 	tun->env = *env;
 	memcpy(tun->name, config->name, sizeof tun->name - 1);
 	if (config->mtu > PKT_ROOM) {
-		env_log(env, LOG_ERROR, "tun %s: MTU %u, at most %d", tun->name, config->mtu, PKT_ROOM);
+		env_log(env, LOG_ERROR, "tun %s: MTU %u, at most %d", tun->name, config->mtu,
+			PKT_ROOM);
 		free(tun);
 		return ERR_UNSUPPORTED;
 	}

@@ -59,7 +59,8 @@ static void set_buffer(int fd, int force, int plain)
 {
 	int size = BUFFER_BYTES;
 	if (setsockopt(fd, SOL_SOCKET, force, &size, sizeof size) < 0)
-		setsockopt(fd, SOL_SOCKET, plain, &size, sizeof size); /* up to net.core.[rw]mem_max */
+		setsockopt(
+			fd, SOL_SOCKET, plain, &size, sizeof size); /* up to net.core.[rw]mem_max */
 }
 
 static socklen_t make_sockaddr(

@@ -284,8 +284,11 @@ void udp_send(struct udp *udp, unsigned socket, struct pkt_batch *b)
 {
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct pkt *p = &b->v[i];
-		struct fake_packet packet = {.remote = p->remote, .local = p->local, .tos = p->tos,
-			.ttl = p->ttl, .queue = socket};
+		struct fake_packet packet = {.remote = p->remote,
+			.local = p->local,
+			.tos = p->tos,
+			.ttl = p->ttl,
+			.queue = socket};
 		uint32_t step = p->gso_size ? p->gso_size : p->len;
 		for (uint32_t at = 0; at < p->len && p->verdict == PKT_SEND_UDP; at += step)
 			if (!send_datagram(udp, &packet, p->data + at,
@@ -294,8 +297,8 @@ void udp_send(struct udp *udp, unsigned socket, struct pkt_batch *b)
 	}
 }
 
-int udp_send_one(struct udp *udp, const struct endpoint *to, const struct ip_addr *from, uint8_t ttl,
-	const void *data, size_t len)
+int udp_send_one(struct udp *udp, const struct endpoint *to, const struct ip_addr *from,
+	uint8_t ttl, const void *data, size_t len)
 {
 	struct fake_packet packet = {.remote = *to, .ttl = ttl};
 	if (from)
@@ -368,16 +371,19 @@ void netmon_read(struct netmon *m)
 		if (news.is_route)
 			m->events.route(m->events.ctx, &news.route, news.deleted);
 		else
-			m->events.address(
-				m->events.ctx, news.ifindex, &news.address, news.deleted);
+			m->events.address(m->events.ctx, news.ifindex, &news.address, news.deleted);
 	}
 }
 
 static struct kernel_route kernel_route_of(const struct fake_route *r)
 {
-	return (struct kernel_route){.prefix = r->prefix, .gateway = r->gateway,
-		.ifindex = r->ifindex, .table = TABLE_MAIN, .metric = r->metric,
-		.protocol = ROUTE_PROTOCOL_WARREN, .kind = ROUTE_UNICAST};
+	return (struct kernel_route){.prefix = r->prefix,
+		.gateway = r->gateway,
+		.ifindex = r->ifindex,
+		.table = TABLE_MAIN,
+		.metric = r->metric,
+		.protocol = ROUTE_PROTOCOL_WARREN,
+		.kind = ROUTE_UNICAST};
 }
 
 /* All that this kernel has of its own are the routes that were installed. */

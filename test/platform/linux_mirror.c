@@ -53,8 +53,8 @@ static void on_address(void *ctx, uint32_t ifindex, const struct prefix *address
 {
 	struct mirror *m = ctx;
 	unsigned i = 0;
-	while (i < m->n_addresses && (m->address_ifindex[i] != ifindex ||
-					     !prefix_equal(&m->addresses[i], address)))
+	while (i < m->n_addresses &&
+		(m->address_ifindex[i] != ifindex || !prefix_equal(&m->addresses[i], address)))
 		i++;
 	if (deleted) {
 		if (i < m->n_addresses) {
@@ -89,7 +89,8 @@ void mirror_update(void)
 static unsigned route_text(const struct kernel_route *r, char *out, size_t cap)
 {
 	char prefix[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX];
-	return (unsigned)snprintf(out, cap, "%s via %s if %u table %u metric %u tos %u proto %u kind %u",
+	return (unsigned)snprintf(out, cap,
+		"%s via %s if %u table %u metric %u tos %u proto %u kind %u",
 		prefix_format(&r->prefix, prefix), addr_format(&r->gateway, gateway), r->ifindex,
 		r->table, r->metric, r->tos, r->protocol, r->kind);
 }
@@ -186,4 +187,3 @@ int mirror_teardown(void **state)
 	lab_run("ip -6 route flush proto boot; ip route flush proto 141; true");
 	return 0;
 }
-

@@ -134,7 +134,8 @@ static void test_multipath(void **state)
 
 static void nexthops(void)
 {
-	lab_run("ip nexthop add id 1 via 10.1.0.9 dev a0 && ip nexthop add id 2 via 10.2.0.9 dev b0");
+	lab_run("ip nexthop add id 1 via 10.1.0.9 dev a0 && ip nexthop add id 2 via 10.2.0.9 dev "
+		"b0");
 	lab_run("ip nexthop add id 3 blackhole && ip nexthop add id 4 group 1/2");
 	lab_run("ip nexthop add id 6 via fd01::9 dev a0");
 	lab_run("ip route add 192.0.2.0/24 nhid 1 && ip route add 198.51.100.0/24 nhid 4");
@@ -188,7 +189,8 @@ static void test_links(void **state)
 	assert_null(mirror_look("10.3.0.0/24", 254, 0));
 	mirror_expect_true("link gone");
 	/* A route goes with the address that it is to have as its source. */
-	lab_run("ip addr add 10.1.0.5/32 dev a0 && ip route add 198.51.100.0/24 dev b0 src 10.1.0.5");
+	lab_run("ip addr add 10.1.0.5/32 dev a0 && ip route add 198.51.100.0/24 dev b0 src "
+		"10.1.0.5");
 	mirror_expect("198.51.100.0/24", 254, 0, NULL, "b0", ROUTE_UNICAST);
 	lab_run("ip addr del 10.1.0.5/32 dev a0");
 	assert_null(mirror_look("198.51.100.0/24", 254, 0));
@@ -220,8 +222,8 @@ static void test_overrun(void **state)
 {
 	(void)state;
 	int few = 2048;
-	assert_int_equal(setsockopt(netmon_fd(mirror.netmon), SOL_SOCKET, SO_RCVBUFFORCE, &few,
-				 sizeof few),
+	assert_int_equal(
+		setsockopt(netmon_fd(mirror.netmon), SOL_SOCKET, SO_RCVBUFFORCE, &few, sizeof few),
 		0);
 	lab_run("for i in $(seq 0 255); do echo route add 172.16.$i.0/24 via 10.1.0.9; "
 		"echo route add 2001:db8:$i::/48 via fd01::9; done | ip -batch -");
@@ -258,7 +260,8 @@ static void test_race(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 30; i++) {
-		lab_run("for i in $(seq 1 100); do echo route add 172.16.$i.0/24 via 10.1.0.9; done "
+		lab_run("for i in $(seq 1 100); do echo route add 172.16.$i.0/24 via 10.1.0.9; "
+			"done "
 			"| ip -batch -");
 		mirror_update();
 		while_running(i % 2 ? "ip link set a0 down" : "ip addr del 10.1.0.1/24 dev a0");

@@ -50,8 +50,10 @@ static void ignore_address(void *ctx, uint32_t ifindex, const struct prefix *a, 
 	(void)ctx, (void)ifindex, (void)a, (void)deleted;
 }
 
-static const struct netmon_events ignore = {
-	.reset = ignore_reset, .route = ignore_route, .address = ignore_address, .synced = ignore_reset};
+static const struct netmon_events ignore = {.reset = ignore_reset,
+	.route = ignore_route,
+	.address = ignore_address,
+	.synced = ignore_reset};
 
 static bool status_has(const char *line)
 {

@@ -18,13 +18,14 @@ static void install(const char *prefix, const char *gateway, const char *shown)
 	const char *family = strchr(prefix, ':') ? "-6" : "-4";
 	assert_true(prefix_parse(prefix, &p));
 	for (unsigned i = 0; i < 2; i++) /* twice is once */
-		assert_int_equal(route_add(mirror.netmon, &p, gateway ? &gw : NULL, a0,
-					 ROUTE_METRIC_WARREN),
+		assert_int_equal(
+			route_add(mirror.netmon, &p, gateway ? &gw : NULL, a0, ROUTE_METRIC_WARREN),
 			0);
 	if (!lab_shows(shown, "ip %s route show proto 141 %s", family, prefix))
 		fail_msg("no %s", shown);
 	mirror_expect(prefix, 254, ROUTE_METRIC_WARREN, gateway, "a0", ROUTE_UNICAST);
-	assert_int_equal(mirror_look(prefix, 254, ROUTE_METRIC_WARREN)->protocol, ROUTE_PROTOCOL_WARREN);
+	assert_int_equal(
+		mirror_look(prefix, 254, ROUTE_METRIC_WARREN)->protocol, ROUTE_PROTOCOL_WARREN);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(route_delete(mirror.netmon, &p, &gw, a0, ROUTE_METRIC_WARREN), 0);
 	assert_null(mirror_look(prefix, 254, ROUTE_METRIC_WARREN));
@@ -44,7 +45,8 @@ static void test_install(void **state)
 	install("2001:db8::1/128", NULL, "2001:db8::1 dev a0 metric 4096");
 	struct prefix p;
 	uint32_t a0 = if_nametoindex("a0");
-	struct ip_addr one = mirror_addr("10.1.0.7"), two = mirror_addr("10.1.0.8"), self = mirror_addr("10.1.0.1");
+	struct ip_addr one = mirror_addr("10.1.0.7"), two = mirror_addr("10.1.0.8"),
+		       self = mirror_addr("10.1.0.1");
 	assert_true(prefix_parse("192.0.2.0/24", &p));
 	/* Another's route stays. */
 	lab_run("ip route add 192.0.2.0/24 via 10.1.0.7 metric 4096 proto static");
@@ -115,8 +117,8 @@ static void random_command(char *out, size_t cap)
 		snprintf(hop, sizeof hop, "via %s%s", gw, v6 || random() % 4 ? "" : " proto 99");
 	}
 	snprintf(out, cap, "ip %s route %s %s%s %s metric %ld%s", v6 ? "-6" : "-4",
-		verbs[random() % 6], type, v6 ? "2001:db8::/32" : "192.0.2.0/24", hop,
-		10 + metric, random() % 5 ? "" : " table 77");
+		verbs[random() % 6], type, v6 ? "2001:db8::/32" : "192.0.2.0/24", hop, 10 + metric,
+		random() % 5 ? "" : " table 77");
 }
 
 /* Anything in any order, and the mirror is never wrong. */

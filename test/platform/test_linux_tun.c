@@ -211,8 +211,8 @@ static void make_v4(struct pkt *p)
 
 static void make_v6(struct pkt *p)
 {
-	struct ip6_hdr ip = {.ip6_flow = htonl(6u << 28), .ip6_plen = htons(13), .ip6_nxt = 17,
-		.ip6_hlim = 9};
+	struct ip6_hdr ip = {
+		.ip6_flow = htonl(6u << 28), .ip6_plen = htons(13), .ip6_nxt = 17, .ip6_hlim = 9};
 	struct udphdr udp = {.source = htons(1), .dest = htons(5000), .len = htons(13)};
 	uint8_t sum[45] = {0};
 	inet_pton(AF_INET6, "fd77::9", &ip.ip6_src);
@@ -255,8 +255,8 @@ static void test_write(void **state)
 	v[4].gso_size = 2; /* a train, which this device does not take */
 	make_v4(&v[5]);
 	tun_write(f->tun, 1, &f->batch);
-	static const uint8_t expected[] = {PKT_WRITE_TUN, PKT_WRITE_TUN, PKT_DROP, PKT_SEND_UDP,
-		PKT_DROP, PKT_WRITE_TUN};
+	static const uint8_t expected[] = {
+		PKT_WRITE_TUN, PKT_WRITE_TUN, PKT_DROP, PKT_SEND_UDP, PKT_DROP, PKT_WRITE_TUN};
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(v[i].verdict, expected[i]);
 	assert_int_equal(v[2].drop, DROP_SEND_FAILED);

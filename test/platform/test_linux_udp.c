@@ -308,7 +308,8 @@ static void test_full_batches(void **state)
 	unsigned got = 0;
 	for (unsigned round = 0; round < 4; round++) {
 		for (uint16_t i = 0; i < PKT_BATCH; i++)
-			packet(f, i, at(i % 2 ? "fd09::1" : "10.9.0.1", f->b), "abcdef")->gso_size = 2;
+			packet(f, i, at(i % 2 ? "fd09::1" : "10.9.0.1", f->b), "abcdef")->gso_size =
+				2;
 		udp_send(f->a, 1, &f->batch);
 	}
 	for (unsigned family = 4; family <= 6; family += 2)

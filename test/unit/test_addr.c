@@ -287,8 +287,8 @@ static void containment_agrees_with_its_twin(void **state)
 			assert_int_equal(bit(&masked.addr, i), i < p.len && bit(&p.addr, i));
 		struct prefix inner = {
 			.addr = a, .len = (uint8_t)(rand() % (addr_bits(a.family) + 1))};
-		assert_int_equal(prefix_covers(&p, &inner),
-			p.len <= inner.len && twin_contains(&p, &a));
+		assert_int_equal(
+			prefix_covers(&p, &inner), p.len <= inner.len && twin_contains(&p, &a));
 	}
 }
 

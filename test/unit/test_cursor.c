@@ -34,7 +34,8 @@ static void reads_big_endian_or_fails(void **state)
 	} cases[] = {{1, 0x01}, {2, 0x0123}, {4, 0x01234567}, {8, 0x0123456789abcdef}};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		for (unsigned len = 0; len <= sizeof digits; len++) {
-			uint8_t *exact = malloc(len + 1); /* a sanitizer sees the byte read too far */
+			uint8_t *exact =
+				malloc(len + 1); /* a sanitizer sees the byte read too far */
 			memcpy(exact, digits, len);
 			struct reader r = reader_of(exact, len);
 			bool enough = len >= cases[i].width;
@@ -107,8 +108,8 @@ static void writes_what_readers_read(void **state)
 	write_u16_at(&w, 1, 0xaabb);
 	assert_false(w.failed);
 	assert_int_equal(writer_len(&w), 20);
-	static const uint8_t expected[] = {1, 0xaa, 0xbb, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
-		0x01, 0x23, 0x45, 0, 0};
+	static const uint8_t expected[] = {
+		1, 0xaa, 0xbb, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0x01, 0x23, 0x45, 0, 0};
 	assert_memory_equal(out, expected, sizeof expected);
 }
 
