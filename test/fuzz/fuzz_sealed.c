@@ -41,6 +41,8 @@ static void seal_and_open(const struct aead_key *key, const uint8_t *data, size_
 	header.index = word >> 4;
 	header.lane = word & 15;
 	header.sequence = read_u32(&r);
+	if (r.failed)
+		return;
 	size_t len = reader_left(&r), plain_len, room = SEALED_HEADER_LEN + len + AEAD_TAG_MAX;
 	uint8_t *datagram = malloc(room);
 
@@ -64,9 +66,11 @@ static void replay(const uint8_t *data, size_t size)
 	uint32_t sequence = 0;
 
 	replay_init(&w);
-	while (reader_left(&r) >= 2) {
+	for (;;) {
 		uint16_t step = read_u16(&r);
 		sequence = step == 0xffff ? read_u32(&r) : sequence + (uint32_t)(int16_t)step;
+		if (r.failed)
+			break;
 		bool fresh = replay_check(&w, sequence), newest = replay_is_newest(&w, sequence);
 		CHECK(fresh || !newest);
 		CHECK(replay_update(&w, sequence) == fresh);
