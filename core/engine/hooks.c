@@ -112,7 +112,9 @@ static void on_path(void *ctx, struct peer *p, uint64_t now)
 	struct engine *e = ctx;
 	char name[64], at[ENDPOINT_TEXT_MAX];
 	endpoint_format(&p->endpoint, at);
-	if (p->path == PATH_UP && !p->hub && !e->plane.hub)
+	if (p->path == PATH_UP && p->suspended_at)
+		env_log(&e->env, LOG_INFO, "%s: %s: answers again", peer_name(p, name), at);
+	else if (p->path == PATH_UP && !p->hub && !e->plane.hub)
 		env_log(&e->env, LOG_INFO, "%s: direct path by %s", peer_name(p, name), at);
 	else if (p->path == PATH_SUSPENDED)
 		env_log(&e->env, LOG_WARN, "%s: %s: %s%s", peer_name(p, name), at, p->reason,

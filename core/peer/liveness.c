@@ -93,7 +93,8 @@ static bool sessions_age(struct peers *t, struct peer *p, uint64_t now, uint64_t
 		struct session *s = session_at(t->sessions, *slots[i]);
 		if (!s)
 			continue;
-		if (now - s->created_ns >= SEALED_REJECT_NS) {
+		if (now - s->created_ns >= SEALED_REJECT_NS ||
+			sealed_life_failed(stat_of(&s->failed_opens)) == SEALED_STOP) {
 			if (slots[i] == &p->current) {
 				peer_drop(t, p, "session expired", now);
 				return false;

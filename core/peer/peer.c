@@ -231,6 +231,8 @@ void peer_set_path(
 	else
 		p->up_since = p->user_data_ns = now; /* it is given its time to be used */
 	t->ops.path(t->ops.ctx, p, now);
+	if (state == PATH_UP)
+		p->suspended_at = 0;
 }
 
 void peer_wake(struct peers *t, struct peer *p, uint64_t now)

@@ -105,7 +105,8 @@ struct peer {
 	unsigned pings;   /* sent since `unanswered`, or since suspension */
 	uint64_t ping_at; /* when the last one was sent */
 	uint8_t ping_token[8];
-	uint64_t rtt_ns, suspended_at;
+	uint64_t rtt_ns;
+	uint64_t suspended_at; /* 0 = not suspended, nor until just now */
 	uint64_t user_data_ns; /* counts as used at that time, without user data */
 	bool user_ping;        /* a `warren ping` waits */
 	uint32_t user_ping_token;
