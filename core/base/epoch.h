@@ -57,4 +57,15 @@ static inline bool epoch_passed(struct epoch *e, uint64_t stamp)
 	return true;
 }
 
+/*
+ * Waits for that. A batch is short and never blocks, so this is a matter of microseconds, or of a time
+ * slice when the kernel has stopped a worker; it happens only when a pool has run dry of what
+ * waits to be reused. Never to be called inside a batch.
+ */
+static inline void epoch_wait(struct epoch *e, uint64_t stamp)
+{
+	while (!epoch_passed(e, stamp))
+		;
+}
+
 #endif

@@ -59,6 +59,9 @@ static bool same_forwarding(const struct fib_route *a, const struct fib_route *b
 
 static uint32_t take(struct fib *f)
 {
+	/* There are twice as many entries as routes: when none is free, some wait to be reused. */
+	if (f->free_head == FIB_NONE && f->n_fresh == f->cap && f->retired_count)
+		epoch_wait(f->epoch, f->retired[f->retired_head].stamp);
 	while (f->retired_count && epoch_passed(f->epoch, f->retired[f->retired_head].stamp)) {
 		uint32_t i = f->retired[f->retired_head].entry;
 		f->entries[i].next = f->free_head;
@@ -90,30 +93,32 @@ static uint32_t chain_head(const struct fib *f, const struct prefix *p)
 	return head == HASHMAP_NONE ? FIB_NONE : head;
 }
 
-/* Makes head the chain of p and its first entry the one in the trie. */
-static int set_head(struct fib *f, const struct prefix *p, uint32_t old, uint32_t head)
+/* head is the chain of p from now on, and its first entry the one in the trie. Cannot fail. */
+static void set_head(struct fib *f, const struct prefix *p, uint32_t old, uint32_t head)
 {
 	if (head == FIB_NONE) {
 		hashmap_remove(&f->by_prefix, p);
 		lpm_remove(&f->routes, p);
 		f->generation++;
-		return 0;
+		return;
 	}
-	int err = hashmap_put(&f->by_prefix, p, head);
-	if (!err && head != old)
-		err = lpm_put(&f->routes, p, head);
+	hashmap_put(&f->by_prefix, p, head);
+	if (head != old)
+		lpm_put(&f->routes, p, head);
 	if (old == FIB_NONE || !same_forwarding(&f->entries[old].route, &f->entries[head].route))
 		f->generation++;
-	return err;
 }
 
 int fib_route_put(struct fib *f, const struct fib_route *route)
 {
+	uint32_t head = chain_head(f, &route->prefix), old = head, replaced = FIB_NONE;
+	/* A new prefix needs room in the trie; all that follows cannot fail. */
+	if (head == FIB_NONE && f->routes.entries == f->routes.max_entries)
+		return ERR_NO_SPACE;
 	uint32_t i = take(f);
 	if (i == FIB_NONE)
 		return ERR_NO_SPACE;
 	f->entries[i] = (struct fib_entry){.route = *route, .used = true};
-	uint32_t head = chain_head(f, &route->prefix), old = head, replaced = FIB_NONE;
 	for (uint32_t *link = &head; *link != FIB_NONE; link = &f->entries[*link].next)
 		if (same_key(&f->entries[*link].route, route)) {
 			replaced = *link;
@@ -125,14 +130,10 @@ int fib_route_put(struct fib *f, const struct fib_route *route)
 		link = &f->entries[*link].next;
 	f->entries[i].next = *link;
 	*link = i;
-	int err = set_head(f, &route->prefix, old, head);
-	if (err && old == FIB_NONE)
-		hashmap_remove(&f->by_prefix, &route->prefix);
+	set_head(f, &route->prefix, old, head);
 	if (replaced != FIB_NONE)
 		retire(f, replaced);
-	if (err)
-		retire(f, i);
-	return err;
+	return 0;
 }
 
 int fib_route_remove(struct fib *f, const struct fib_route *route)

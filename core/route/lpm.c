@@ -59,18 +59,23 @@ static void reclaim(struct lpm *t)
 	}
 }
 
-static bool have_free(struct lpm *t, unsigned n)
+/*
+ * Makes sure of n nodes. Live nodes never fill the pool, so what is missing waits to be reused: for as
+ * long as a worker's batch lasts.
+ */
+static void need_free(struct lpm *t, uint32_t n)
 {
-	for (int pass = 0; pass < 2; pass++) {
+	for (;;) {
 		uint32_t found = t->node_cap - t->n_fresh;
 		for (uint32_t i = t->free_head; i != LPM_NONE && found < n;
 			i = t->nodes[i].child[0])
 			found++;
 		if (found >= n)
-			return true;
+			return;
+		assert(t->retired_count);
+		epoch_wait(t->epoch, t->retired[t->retired_head].stamp);
 		reclaim(t);
 	}
-	return false;
 }
 
 static uint32_t take(struct lpm *t)
@@ -165,8 +170,9 @@ int lpm_put(struct lpm *t, const struct prefix *p, uint32_t value)
 	uint32_t below = descend(t, p, &path);
 	bool exact = below != LPM_NONE && is_node_of(&t->nodes[below], p);
 	bool new_entry = !exact || t->nodes[below].value == LPM_NONE;
-	if ((new_entry && t->entries == t->max_entries) || !have_free(t, path.n + 2))
+	if (new_entry && t->entries == t->max_entries)
 		return ERR_NO_SPACE;
+	need_free(t, path.n + 2);
 	t->entries += new_entry;
 	uint32_t node = new_node(t, p->addr.bytes, p->len, value);
 	if (exact) {
@@ -197,9 +203,7 @@ uint32_t lpm_remove(struct lpm *t, const struct prefix *p)
 	uint32_t at = descend(t, p, &path);
 	if (at == LPM_NONE || !is_node_of(&t->nodes[at], p) || t->nodes[at].value == LPM_NONE)
 		return LPM_NONE;
-	/* An entry can only be removed when there is room to copy its path; the pool has slack for it. */
-	if (!have_free(t, path.n + 1))
-		return LPM_NONE;
+	need_free(t, path.n + 1);
 	struct lpm_node node = t->nodes[at];
 	uint32_t dropped[2] = {at}, n_dropped = 1, child;
 	t->entries--;

@@ -42,7 +42,10 @@ struct lpm_view {
 /* Room for max_entries prefixes of both families together. ERR_NO_SPACE. */
 int lpm_init(struct lpm *t, uint32_t max_entries, struct epoch *epoch);
 void lpm_fini(struct lpm *t);
-/* Adds or replaces the value of a prefix (host bits must be zero). ERR_NO_SPACE when full. */
+/*
+ * Adds or replaces the value of a prefix (host bits must be zero). ERR_NO_SPACE: max_entries are there.
+ * Replacing one never fails, nor does removing.
+ */
 int lpm_put(struct lpm *t, const struct prefix *p, uint32_t value);
 /* The value removed, or LPM_NONE. */
 uint32_t lpm_remove(struct lpm *t, const struct prefix *p);

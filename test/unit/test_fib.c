@@ -1,0 +1,203 @@
+/* Which route wins, which shortcut beats it, and who is behind a next hop. */
+#include "core/route/fib.h"
+
+#include "core/base/err.h"
+#include "test/unit/plane_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+static struct epoch epoch;
+static struct fib fib;
+static uint64_t seed;
+static const struct env env = {.ctx = &seed, .random = fixture_random};
+
+static int set_up(void **state)
+{
+	(void)state;
+	epoch_init(&epoch);
+	return fib_init(&fib, 64, 16, 16, &epoch, &env);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	fib_fini(&fib);
+	return 0;
+}
+
+static struct fib_route route(const char *prefix, const char *gateway, enum fib_source source,
+	uint32_t table, uint32_t metric, enum fib_type type)
+{
+	struct fib_route r = {.prefix = fixture_prefix(prefix),
+		.source = (uint8_t)source,
+		.table = table,
+		.metric = metric,
+		.type = (uint8_t)type};
+	if (gateway)
+		r.gateway = fixture_addr(gateway);
+	return r;
+}
+
+static void put(const char *prefix, const char *gateway, enum fib_source source, uint32_t table,
+	uint32_t metric, enum fib_type type)
+{
+	struct fib_route r = route(prefix, gateway, source, table, metric, type);
+	assert_int_equal(fib_route_put(&fib, &r), 0);
+}
+
+static void take(const char *prefix, const char *gateway, enum fib_source source, uint32_t table,
+	uint32_t metric)
+{
+	struct fib_route r = route(prefix, gateway, source, table, metric, FIB_OVERLAY);
+	assert_int_equal(fib_route_remove(&fib, &r), 0);
+}
+
+static struct fib_hop look(const char *dst, bool expected)
+{
+	struct fib_hop hop = {0};
+	struct fib_view view = fib_snapshot(&fib);
+	struct ip_addr a = fixture_addr(dst);
+	assert_int_equal(fib_lookup(&view, &a, &hop), expected);
+	return hop;
+}
+
+static void expect_hop(const char *dst, enum fib_type type, const char *next_hop)
+{
+	char text[ADDR_TEXT_MAX];
+	struct fib_hop hop = look(dst, true);
+	assert_int_equal(hop.type, type);
+	if (next_hop)
+		assert_string_equal(addr_format(&hop.next_hop, text), next_hop);
+}
+
+static void the_kernels_order_for_one_prefix(void **state)
+{
+	(void)state;
+	look("10.0.0.1", false);
+	put("10.0.0.0/8", "10.77.0.2", FIB_KERNEL, 254, 100, FIB_OVERLAY);
+	put("10.0.0.0/8", "10.77.0.1", FIB_KERNEL, 254, 50, FIB_OVERLAY);
+	expect_hop("10.0.0.1", FIB_OVERLAY, "10.77.0.1");
+	put("10.0.0.0/8", NULL, FIB_KERNEL, 255, 900, FIB_LOCAL);
+	expect_hop("10.0.0.1", FIB_LOCAL, NULL);
+	take("10.0.0.0/8", NULL, FIB_KERNEL, 255, 900);
+	take("10.0.0.0/8", NULL, FIB_KERNEL, 254, 50);
+	expect_hop("10.0.0.1", FIB_OVERLAY, "10.77.0.2");
+	/* The same key again replaces: the kernel says no more than NEW then. */
+	put("10.0.0.0/8", "10.77.0.9", FIB_KERNEL, 254, 100, FIB_OVERLAY);
+	expect_hop("10.0.0.1", FIB_OVERLAY, "10.77.0.9");
+	assert_int_equal(fib.used, 1);
+}
+
+static void any_kernel_route_wins_over_ours_and_standby_takes_over(void **state)
+{
+	(void)state;
+	put("192.168.1.0/24", "10.77.0.11", FIB_REGISTERED, 0, 4096, FIB_OVERLAY);
+	put("192.168.1.0/24", "10.77.0.12", FIB_REGISTERED, 0, 4096, FIB_OVERLAY);
+	expect_hop("192.168.1.5", FIB_OVERLAY, "10.77.0.11");
+	put("192.168.1.0/24", NULL, FIB_KERNEL, 254, 9999, FIB_OTHER);
+	expect_hop("192.168.1.5", FIB_OTHER, NULL);
+	struct prefix p = fixture_prefix("192.168.1.0/24");
+	struct ip_addr first = fixture_addr("10.77.0.11");
+	assert_true(addr_equal(&fib_own(&fib, &p)->gateway, &first));
+	take("192.168.1.0/24", NULL, FIB_KERNEL, 254, 9999);
+	take("192.168.1.0/24", "10.77.0.11", FIB_REGISTERED, 0, 4096);
+	expect_hop("192.168.1.5", FIB_OVERLAY, "10.77.0.12");
+	fib_route_clear(&fib, FIB_REGISTERED);
+	look("192.168.1.5", false);
+}
+
+static void shortcuts_win_ties_and_lose_to_what_is_narrower(void **state)
+{
+	(void)state;
+	struct prefix p = fixture_prefix("192.168.2.0/24");
+	put("192.168.0.0/16", "10.77.0.1", FIB_KERNEL, 254, 0, FIB_OVERLAY);
+	put("192.168.2.0/24", "10.77.0.1", FIB_KERNEL, 254, 0, FIB_OVERLAY);
+	assert_int_equal(fib_shortcut_put(&fib, &p, 7), 0);
+	struct fib_hop hop = look("192.168.2.5", true);
+	assert_true(hop.shortcut && hop.peer == 7);
+	put("192.168.2.0/28", NULL, FIB_KERNEL, 254, 0, FIB_OTHER);
+	expect_hop("192.168.2.5", FIB_OTHER, NULL);
+	assert_true(look("192.168.2.99", true).shortcut);
+	fib_shortcut_remove(&fib, &p);
+	expect_hop("192.168.2.99", FIB_OVERLAY, "10.77.0.1");
+}
+
+static void neighbours_are_behind_next_hops(void **state)
+{
+	(void)state;
+	struct ip_addr hub = fixture_addr("10.77.0.1"), far = fixture_addr("10.77.0.12");
+	struct ip_addr link_local = fixture_addr("fe80::5efe:a4d:c");
+	put("10.77.0.0/24", NULL, FIB_KERNEL, 254, 0, FIB_OVERLAY);
+	put("192.168.2.0/24", "10.77.0.12", FIB_KERNEL, 254, 0, FIB_OVERLAY);
+	fib_neighbour_put(&fib, &hub, 1);
+	fib_neighbour_put(&fib, &far, 2);
+	fib_neighbour_put(&fib, &link_local, 2);
+	assert_int_equal(look("10.77.0.1", true).peer, 1);
+	assert_int_equal(look("192.168.2.9", true).peer, 2);
+	assert_int_equal(look("10.77.0.99", true).peer, FIB_NONE);
+	assert_int_equal(look("fe80::5efe:a4d:c", true).peer, 2); /* without any route */
+	fib_neighbour_remove(&fib, &far, 1);                      /* not his */
+	assert_int_equal(fib_neighbour(&fib, &far), 2);
+	fib_neighbour_remove(&fib, &far, 2);
+	assert_int_equal(look("192.168.2.9", true).peer, FIB_NONE);
+}
+
+static bool is_overlay(void *ctx, const struct fib_route *r)
+{
+	(void)ctx;
+	return r->type == FIB_OVERLAY;
+}
+
+static void covering_and_inside(void **state)
+{
+	(void)state;
+	struct prefix wide = fixture_prefix("10.0.0.0/8"), mid = fixture_prefix("10.1.0.0/16");
+	put("0.0.0.0/0", NULL, FIB_KERNEL, 254, 0, FIB_OTHER);
+	put("10.1.0.0/16", "10.77.0.1", FIB_KERNEL, 254, 0, FIB_OVERLAY);
+	assert_int_equal(fib_covering(&fib, &wide)->prefix.len, 0);
+	assert_int_equal(fib_covering(&fib, &mid)->prefix.len, 16);
+	assert_true(fib_any_inside(&fib, &wide, is_overlay, NULL));
+	assert_false(fib_any_inside(&fib, &mid, is_overlay, NULL)); /* strictly inside */
+	struct prefix v6 = fixture_prefix("fd00::/8");
+	assert_null(fib_covering(&fib, &v6));
+}
+
+static void a_full_table_refuses_and_recovers(void **state)
+{
+	(void)state;
+	char text[32];
+	unsigned n = 0;
+	struct fib_route r;
+	do {
+		snprintf(text, sizeof text, "172.16.%u.0/24", n++);
+		r = route(text, NULL, FIB_KERNEL, 254, 0, FIB_OTHER);
+	} while (fib_route_put(&fib, &r) == 0 && n < 1000);
+	assert_int_equal(n, 65);
+	look("172.16.64.1", false);
+	assert_int_equal(fib_route_remove(&fib, &r), ERR_NOT_FOUND);
+	for (unsigned round = 0; round < 500; round++) { /* replaced slots come back */
+		put("172.16.0.0/24", round % 2 ? "10.77.0.1" : "10.77.0.2", FIB_KERNEL, 254, 0,
+			FIB_OVERLAY);
+	}
+	expect_hop("172.16.0.1", FIB_OVERLAY, "10.77.0.1");
+	uint64_t generation = fib.generation;
+	put("172.16.0.0/24", "10.77.0.1", FIB_KERNEL, 254, 0, FIB_OVERLAY);
+	assert_int_equal(fib.generation, generation); /* nothing has changed for forwarding */
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		CASE(the_kernels_order_for_one_prefix),
+		CASE(any_kernel_route_wins_over_ours_and_standby_takes_over),
+		CASE(shortcuts_win_ties_and_lose_to_what_is_narrower),
+		CASE(neighbours_are_behind_next_hops),
+		CASE(covering_and_inside),
+		CASE(a_full_table_refuses_and_recovers),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
