@@ -31,7 +31,7 @@ static inline void epoch_init(struct epoch *e)
  */
 static inline void epoch_enter(struct epoch *e, unsigned worker)
 {
-	atomic_store(&e->inside[worker], atomic_load(&e->now));
+	atomic_store_explicit(&e->inside[worker], atomic_load(&e->now), memory_order_release);
 	atomic_fetch_add(&e->now, 0);
 }
 

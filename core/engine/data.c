@@ -93,7 +93,12 @@ static void seal_run(
 		return;
 	}
 	path_get_endpoint(&w->plane->sessions, s->peer, &remote, &local);
+	size_t room = s->peer_max_udp - SEALED_HEADER_LEN - GRE_PLAIN_LEN - s->tx.aead->tag_len;
 	for (unsigned i = from; i < to; i++) {
+		if (b->v[i].len > room) {
+			data_drop(w, &b->v[i], DROP_TOO_BIG);
+			continue;
+		}
 		seal_one(w, s, &b->v[i], sequence++);
 		b->v[i].remote = remote;
 		b->v[i].local = local;

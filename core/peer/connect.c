@@ -3,6 +3,7 @@
  * opens under the new keys it changes nothing but `next` of a peer.
  */
 #include "core/base/err.h"
+#include "core/base/pkt.h"
 #include "core/peer/linklocal.h"
 #include "core/peer/peer.h"
 
@@ -10,7 +11,8 @@
 
 #define BURST_NS       (20 * NS_PER_S)
 #define COOKIE_LIFE_NS (120 * NS_PER_S)
-#define MAX_UDP        1472
+#define MAX_UDP        PKT_ROOM /* what a slot takes */
+#define MAX_UDP_LEAST  1232     /* what a handshake message may need */
 #define RESET_MIN_LEN  36
 /* INITIATIONs a second, from all sources together, above which cookies are asked for. */
 #define LOAD_PER_S 500
@@ -134,7 +136,8 @@ static int fill_session(struct session *s, struct handshake *hs, uint8_t cipher,
 	const struct cert *cert, uint64_t now)
 {
 	uint8_t tx[KEY_LEN], rx[KEY_LEN];
-	int err = handshake_traffic_keys(hs, cipher, tx, rx);
+	int err = max_udp < MAX_UDP_LEAST ? ERR_MALFORMED
+					  : handshake_traffic_keys(hs, cipher, tx, rx);
 	if (!err)
 		err = aead_key_init(&s->tx, cipher, tx);
 	if (!err)

@@ -135,6 +135,7 @@ static inline struct session *fixture_half(struct fixture_node *f, uint32_t peer
 	s->peer = peer;
 	s->initiator = initiator;
 	s->created_ns = FIXTURE_NOW;
+	s->peer_max_udp = PKT_ROOM;
 	s->cert = *cert;
 	s->link_local = linklocal_of(cert->addresses, cert->n_addresses, cert->static_key);
 	return s;
