@@ -8,8 +8,8 @@
 #define COUNTER UINT64_C(0x0102030405060708)
 
 /*
- * Key 00 01 .. 1f, AAD 30 31 .. 3b, plaintext byte i = 7 i, made with another library from the nonce
- * layouts of protocol.md section 1.
+ * Key 00 01 .. 1f, AAD 30 31 .. 3b, plaintext byte i = 7 i, made with another library from the
+ * nonce layouts of protocol.md section 1.
  */
 static const struct {
 	uint8_t id;

@@ -1,6 +1,6 @@
 /*
- * The Noise core against the published vectors (test/vectors/noise), and what it does with input that
- * is wrong. The patterns other than IKpsk2 are here to prove the interpreter.
+ * The Noise core against the published vectors (test/vectors/noise), and what it does with input
+ * that is wrong. The patterns other than IKpsk2 are here to prove the interpreter.
  */
 #include "core/crypto/noise.h"
 
