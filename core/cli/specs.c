@@ -201,8 +201,8 @@ int specs_hub(const char *text, struct bundle_hub *out)
 
 static int parse_issuer_item(char *item, struct bundle_issuer *out)
 {
-	uint32_t days;
-	uint8_t role;
+	uint32_t days = 0;
+	uint8_t role = 0;
 	if (strncmp(item, "role=", 5) == 0) {
 		int status = specs_role(item + 5, &role);
 		out->roles |= status == CLI_OK ? role : 0;

@@ -119,7 +119,7 @@ static void join_end(const uint8_t *all, const uint8_t *small)
 int prim_sign(uint8_t signature[SIGNATURE_LEN], const uint8_t secret[SIGN_SECRET_LEN],
 	const struct prim_part *parts, size_t n_parts)
 {
-	uint8_t small[JOIN_STACK];
+	uint8_t small[JOIN_STACK] = {0};
 	size_t len;
 	const uint8_t *message = join(small, parts, n_parts, &len);
 
@@ -133,7 +133,7 @@ int prim_sign(uint8_t signature[SIGNATURE_LEN], const uint8_t secret[SIGN_SECRET
 bool prim_verify(const uint8_t signature[SIGNATURE_LEN], const uint8_t public_key[KEY_LEN],
 	const struct prim_part *parts, size_t n_parts)
 {
-	uint8_t small[JOIN_STACK];
+	uint8_t small[JOIN_STACK] = {0};
 	size_t len;
 	const uint8_t *message = join(small, parts, n_parts, &len);
 

@@ -201,8 +201,7 @@ static int set_tables(struct netmon *m, const uint32_t *tables, unsigned n)
 			continue;
 		if (m->n_tables == NETMON_TABLES) {
 			env_log(&m->env, LOG_ERROR,
-				"too many routing tables: at most %d besides "
-				"local and main",
+				"too many routing tables: at most %d besides local and main",
 				NETMON_TABLES - 2);
 			return ERR_NO_SPACE;
 		}
