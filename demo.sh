@@ -27,6 +27,6 @@ fi
 . test/lab/packages.sh
 if [ "${1:-}" != --remove ]; then
 	install_missing build lab
-	build release
+	build_programs release
 fi
 WARREN_BIN=$PWD/build/release exec python3 test/lab/demo.py "$@"

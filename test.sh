@@ -46,7 +46,7 @@ all)
 	build clang
 	say "ThreadSanitizer"
 	build tsan
-	run_tests tsan -j "$jobs" -L '^unit$' --quiet
+	run_tests tsan -j "$jobs" -L '^unit$'
 	say "ASan and UBSan, and the lab with the debug build"
 	build asan
 	WARREN_BIN=$PWD/build/dev run_tests asan -j "$jobs"

@@ -9,5 +9,5 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=test/lab/packages.sh
 . test/lab/packages.sh
 install_missing build lab bench
-build release
+build_programs release
 WARREN_BIN=$PWD/build/release exec python3 test/bench/throughput.py "$@"

@@ -18,7 +18,8 @@ install_missing() {
 	missing=
 	for set in "$@"; do
 		for package in $(packages_of "$set"); do
-			status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)
+			# dpkg-query fails for a package that this machine never had.
+			status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
 			[ "$status" = installed ] || missing="$missing $package"
 		done
 	done
@@ -39,6 +40,12 @@ build() {
 	preset=$1
 	shift
 	quietly cmake --preset "$preset" "$@" && quietly cmake --build --preset "$preset" -j "$(nproc)"
+}
+
+# build_programs PRESET: warrend and warren alone, without the tests.
+build_programs() {
+	quietly cmake --preset "$1" &&
+		quietly cmake --build --preset "$1" -j "$(nproc)" --target warrend warren
 }
 
 # Runs a command and shows its output only if it fails.
