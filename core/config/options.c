@@ -176,8 +176,8 @@ const struct option option_table[] = {
 
 	{PLACE("tun", "name", AT(tun.name)), .parse = parse_name, .preset = "warren0",
 		.expected = "an interface name of at most 15 characters"},
-	{PLACE("tun", "mtu", AT(tun.mtu)), NUMBER(576, 9000), .preset = "1400",
-		.expected = "a number of bytes from 576 to 9000"},
+	{PLACE("tun", "mtu", AT(tun.mtu)), NUMBER(576, 1872), .preset = "1400",
+		.expected = "a number of bytes from 576 to 1872"},
 	{PLACE("tun", "table", AT_LIST(tun.tables)), .parse = parse_table, .min = 1,
 		.max = CONFIG_LIST_MAX, .flags = OPTION_LIST, .expected = "the number of a routing table"},
 

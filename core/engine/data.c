@@ -79,15 +79,14 @@ static void seal_run(
 {
 	struct session *s = session_at(&w->plane->sessions, w->plan[from]);
 	struct path *path = &w->plane->sessions.paths[s->peer];
-	uint64_t blocks = 0, bytes = 0;
+	uint64_t blocks = 0, packets = 0, bytes = 0;
 	uint32_t sequence;
 	struct endpoint remote;
 	struct ip_addr local;
-	for (unsigned i = from; i < to; i++) {
+	for (unsigned i = from; i < to; i++)
 		blocks += aead_blocks(b->v[i].len + GRE_PLAIN_LEN);
-		bytes += b->v[i].len;
-	}
-	if (!session_reserve(s, w->lane, to - from, blocks, &sequence)) {
+	if (ts_since(s->created_ns, now) > SEALED_REJECT_NS ||
+		!session_reserve(s, w->lane, to - from, blocks, &sequence)) {
 		for (unsigned i = from; i < to; i++)
 			data_drop(w, &b->v[i], DROP_KEY_EXPIRED);
 		return;
@@ -99,14 +98,18 @@ static void seal_run(
 			data_drop(w, &b->v[i], DROP_TOO_BIG);
 			continue;
 		}
+		packets++;
+		bytes += b->v[i].len;
 		seal_one(w, s, &b->v[i], sequence++);
 		b->v[i].remote = remote;
 		b->v[i].local = local;
 		data_count(&w->counters.udp_tx_bytes, b->v[i].len);
 	}
-	data_count(&w->counters.udp_tx_packets, to - from);
+	if (packets == 0)
+		return;
+	data_count(&w->counters.udp_tx_packets, packets);
 	atomic_store_explicit(&path->last_data_tx_ns, now, memory_order_relaxed);
-	atomic_fetch_add_explicit(&path->tx_packets, to - from, memory_order_relaxed);
+	atomic_fetch_add_explicit(&path->tx_packets, packets, memory_order_relaxed);
 	atomic_fetch_add_explicit(&path->tx_bytes, bytes, memory_order_relaxed);
 }
 
@@ -149,7 +152,7 @@ struct session *data_direct_session(const struct worker *w, uint32_t peer)
 		t, atomic_load_explicit(&t->paths[peer].session, memory_order_acquire));
 }
 
-static const struct ip_addr *own_address(const struct plane *plane, uint8_t family)
+const struct ip_addr *data_own_address(const struct plane *plane, uint8_t family)
 {
 	for (unsigned i = 0; i < plane->self.n_addresses; i++)
 		if (plane->self.addresses[i].addr.family == family)
@@ -157,11 +160,10 @@ static const struct ip_addr *own_address(const struct plane *plane, uint8_t fami
 	return NULL;
 }
 
-bool data_answer_icmp(
-	struct worker *w, struct pkt *p, enum icmp_kind kind, uint32_t mtu, uint64_t now)
+bool data_answer_icmp(struct worker *w, struct pkt *p, const struct ip_addr *from,
+	enum icmp_kind kind, uint32_t mtu, uint64_t now)
 {
-	const struct ip_addr *from = own_address(w->plane, p->data[0] >> 4 == 6 ? 6 : 4);
-	if (!from || !bucket_take(&w->icmp, NS_PER_S / 100, 50, now))
+	if (!bucket_take(&w->icmp, NS_PER_S / 100, 50, now))
 		return false;
 	int len = icmp_error(p->data, PKT_ROOM, p->data, p->len, kind, mtu, from);
 	if (len < 0)

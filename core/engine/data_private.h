@@ -40,9 +40,11 @@ bool data_limit(struct worker *w, enum event_type type, const void *subject, siz
 struct session *data_live_session(const struct sessions *t, uint32_t id);
 /* The session for user data to this peer, NULL when its direct path is not up. */
 struct session *data_direct_session(const struct worker *w, uint32_t peer);
-/* Turns the packet into an ICMP error about itself. False: none may or can be sent. */
-bool data_answer_icmp(
-	struct worker *w, struct pkt *p, enum icmp_kind kind, uint32_t mtu, uint64_t now);
+/* Our first address of a family, or NULL. */
+const struct ip_addr *data_own_address(const struct plane *plane, uint8_t family);
+/* Turns the packet into an ICMP error about itself, from `from`. False: none may or can be sent. */
+bool data_answer_icmp(struct worker *w, struct pkt *p, const struct ip_addr *from,
+	enum icmp_kind kind, uint32_t mtu, uint64_t now);
 /* The second pass. */
 void data_seal_planned(struct worker *w, struct pkt_batch *b, uint64_t now);
 

@@ -64,10 +64,14 @@ static void multicast_from_tun(struct worker *w, struct pkt *p, const struct ip_
 	data_consume(w, EVENT_MULTICAST, p, NULL, 0);
 }
 
-static void unreachable_to_tun(
-	struct worker *w, struct pkt *p, enum icmp_kind kind, enum drop_reason why, uint64_t now)
+/*
+ * The destination is named as the one who says so: a kernel takes no packet from outside that claims to
+ * come from its own address.
+ */
+static void unreachable_to_tun(struct worker *w, struct pkt *p, const struct ip_view *ip,
+	enum icmp_kind kind, enum drop_reason why, uint64_t now)
 {
-	if (!data_answer_icmp(w, p, kind, 0, now)) {
+	if (!data_answer_icmp(w, p, &ip->dst, kind, 0, now)) {
 		data_drop(w, p, why);
 		return;
 	}
@@ -94,7 +98,7 @@ static void decide_from_tun(
 		return;
 	}
 	if (!fib_lookup(fib, &ip.dst, &hop) || hop.type == FIB_REJECT) {
-		unreachable_to_tun(w, p, ICMP_NET_UNREACHABLE, DROP_NO_ROUTE, now);
+		unreachable_to_tun(w, p, &ip, ICMP_NET_UNREACHABLE, DROP_NO_ROUTE, now);
 		return;
 	}
 	if (hop.type != FIB_OVERLAY) {
@@ -102,7 +106,7 @@ static void decide_from_tun(
 		return;
 	}
 	struct session *s = data_direct_session(w, hop.peer);
-	if (!s && !w->plane->hub) {
+	if (!s && !w->plane->hub && !(ip.version == 6 && addr_is_link_local(&ip.dst))) {
 		s = data_live_session(&w->plane->sessions,
 			atomic_load_explicit(&w->plane->hub_session, memory_order_acquire));
 		if (!hop.shortcut && (!s || s->peer != hop.peer) &&
@@ -110,7 +114,7 @@ static void decide_from_tun(
 			want_resolution(w, p, &hop.next_hop, now);
 	}
 	if (!s) {
-		unreachable_to_tun(w, p, ICMP_HOST_UNREACHABLE, DROP_NO_SESSION, now);
+		unreachable_to_tun(w, p, &ip, ICMP_HOST_UNREACHABLE, DROP_NO_SESSION, now);
 		return;
 	}
 	if (!w->plane->hub && !hop.shortcut)

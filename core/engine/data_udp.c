@@ -43,7 +43,8 @@ static void icmp_to_peer(struct worker *w, const struct session *s, struct pkt *
 	enum icmp_kind kind, uint32_t mtu, enum drop_reason why, uint32_t *plan, uint64_t now)
 {
 	struct session *back = data_direct_session(w, s->peer);
-	if (!back || !data_answer_icmp(w, p, kind, mtu, now)) {
+	const struct ip_addr *own = data_own_address(w->plane, p->data[0] >> 4 == 6 ? 6 : 4);
+	if (!back || !own || !data_answer_icmp(w, p, own, kind, mtu, now)) {
 		data_drop(w, p, why);
 		return;
 	}
@@ -73,7 +74,7 @@ static void hairpin(struct worker *w, const struct session *s, struct pkt *p,
 		icmp_to_peer(w, s, p, ICMP_TIME_EXCEEDED, 0, DROP_TTL_EXCEEDED, plan, now);
 		return;
 	}
-	if (p->len > w->plane->mtu) {
+	if (p->len > w->plane->mtu && ip->df) {
 		icmp_to_peer(w, s, p, ICMP_TOO_BIG, w->plane->mtu, DROP_TOO_BIG, plan, now);
 		return;
 	}
@@ -115,6 +116,10 @@ static void decide_from_peer(struct worker *w, const struct fib_view *fib, const
 			p->verdict = PKT_WRITE_TUN;
 		else
 			data_drop(w, p, DROP_HAIRPIN_REFUSED);
+		return;
+	}
+	if (addr_is_broadcast(&ip.dst)) {
+		data_drop(w, p, DROP_MULTICAST_FILTERED);
 		return;
 	}
 	if (!fib_lookup(fib, &ip.dst, &hop) || hop.type == FIB_REJECT) {

@@ -112,6 +112,7 @@ static void set_head(struct fib *f, const struct prefix *p, uint32_t old, uint32
 int fib_route_put(struct fib *f, const struct fib_route *route)
 {
 	uint32_t head = chain_head(f, &route->prefix), old = head, replaced = FIB_NONE;
+	uint32_t *place = &head;
 	/* A new prefix needs room in the trie; all that follows cannot fail. */
 	if (head == FIB_NONE && f->routes.entries == f->routes.max_entries)
 		return ERR_NO_SPACE;
@@ -119,17 +120,18 @@ int fib_route_put(struct fib *f, const struct fib_route *route)
 	if (i == FIB_NONE)
 		return ERR_NO_SPACE;
 	f->entries[i] = (struct fib_entry){.route = *route, .used = true};
-	for (uint32_t *link = &head; *link != FIB_NONE; link = &f->entries[*link].next)
+	/* In the place of what it replaces, whose preference is the same; else behind its equals. */
+	for (uint32_t *link = &head; *link != FIB_NONE; link = &f->entries[*link].next) {
 		if (same_key(&f->entries[*link].route, route)) {
 			replaced = *link;
-			*link = f->entries[replaced].next;
+			place = link;
 			break;
 		}
-	uint32_t *link = &head;
-	while (*link != FIB_NONE && preference(&f->entries[*link].route, route) <= 0)
-		link = &f->entries[*link].next;
-	f->entries[i].next = *link;
-	*link = i;
+		if (preference(&f->entries[*link].route, route) <= 0)
+			place = &f->entries[*link].next;
+	}
+	f->entries[i].next = replaced != FIB_NONE ? f->entries[replaced].next : *place;
+	*place = i;
 	set_head(f, &route->prefix, old, head);
 	if (replaced != FIB_NONE)
 		retire(f, replaced);

@@ -10,7 +10,7 @@ bool multicast_permitted(const uint8_t *ip, const struct ip_view *view)
 	const uint8_t *group = view->dst.bytes;
 	if (view->version == 4)
 		return memcmp(group, "\xe0\x00\x00", 3) == 0 && group[3] != 251 && group[3] != 252;
-	if (group[0] != 0xff || (group[1] & 0x0f) != 2)
+	if (group[0] != 0xff || group[1] != 0x02)
 		return false;
 	static const uint8_t llmnr[14] = {
 		[11] = 1, [13] = 3}; /* ff02::1:3 behind its first 2 bytes */

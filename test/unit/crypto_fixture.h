@@ -42,7 +42,7 @@ static inline struct env fixture_env(struct fixture_random *r)
 	return (struct env){.ctx = r, .random = fixture_draw};
 }
 
-/* Decodes hex to out (cap bytes) and returns its length; fails the test if it is none or too long. */
+/* Decodes hex to out (cap bytes). Returns its length; fails the test if it is none or too long. */
 static inline size_t fixture_hex(const char *hex, uint8_t *out, size_t cap)
 {
 	size_t len = strlen(hex) / 2;

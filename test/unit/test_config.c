@@ -64,7 +64,7 @@ static void test_values(void **state)
 	(void)state;
 	assert_int_equal(
 		parse(NODE "psk-file = /a b/psk\nuser = warren\n"
-			   "[tun]\nname = wg-7.x\nmtu = 9000\ntable = 100\ntable = 4294967295\n"
+			   "[tun]\nname = wg-7.x\nmtu = 1872\ntable = 100\ntable = 4294967295\n"
 			   "[udp]\naddress = 2001:db8::1\nport=0\nworkers = 15\n"
 			   "ciphers = aes-256-gcm,aegis-256 chacha20-poly1305\n"
 			   "[nhrp]\nredirect = no ; comment\nrelay = kernel\n"
@@ -76,7 +76,7 @@ static void test_values(void **state)
 	assert_string_equal(config.node.psk_file, "/a b/psk");
 	assert_string_equal(config.node.user, "warren");
 	assert_string_equal(config.tun.name, "wg-7.x");
-	assert_int_equal(config.tun.mtu, 9000);
+	assert_int_equal(config.tun.mtu, 1872);
 	assert_int_equal(config.tun.tables.n, 2);
 	assert_int_equal(config.tun.tables.v[1], UINT32_MAX);
 	assert_int_equal(config.udp.address.family, 6);

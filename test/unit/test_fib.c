@@ -188,6 +188,48 @@ static void a_full_table_refuses_and_recovers(void **state)
 	assert_int_equal(fib.generation, generation); /* nothing has changed for forwarding */
 }
 
+/* Two hubs tell the same prefix again and again: the traffic stays with the one that was first. */
+static void a_renewal_keeps_its_place(void **state)
+{
+	(void)state;
+	put("192.168.1.0/24", "10.77.0.1", FIB_HUB, 0, 0, FIB_OVERLAY);
+	put("192.168.1.0/24", "10.77.0.2", FIB_HUB, 0, 0, FIB_OVERLAY);
+	put("192.168.1.0/24", "10.77.0.3", FIB_HUB, 0, 0, FIB_OVERLAY);
+	uint64_t generation = fib.generation;
+	for (unsigned round = 0; round < 6; round++) {
+		static const char *const hubs[] = {"10.77.0.1", "10.77.0.3", "10.77.0.2"};
+		put("192.168.1.0/24", hubs[round % 3], FIB_HUB, 0, 0, FIB_OVERLAY);
+		expect_hop("192.168.1.5", FIB_OVERLAY, "10.77.0.1");
+	}
+	assert_int_equal(fib.generation, generation);
+	assert_int_equal(fib.used, 3);
+	take("192.168.1.0/24", "10.77.0.1", FIB_HUB, 0, 0);
+	expect_hop("192.168.1.5", FIB_OVERLAY, "10.77.0.2");
+	assert_int_equal(fib.generation, generation + 1);
+}
+
+/* What a worker's batch began with stays as it was, whatever the writer does meanwhile. */
+static void a_batch_keeps_what_it_began_with(void **state)
+{
+	(void)state;
+	struct ip_addr dst = fixture_addr("10.0.0.1"), expected = fixture_addr("10.77.0.1");
+	put("10.0.0.0/8", "10.77.0.1", FIB_KERNEL, 254, 0, FIB_OVERLAY);
+	epoch_enter(&epoch, 3);
+	struct fib_view view = fib_snapshot(&fib);
+	for (unsigned n = 0; n < 30; n++) {
+		put("10.0.0.0/8", n % 2 ? "10.77.0.2" : "10.77.0.3", FIB_KERNEL, 254, 0,
+			FIB_OVERLAY);
+		put("10.0.0.0/24", NULL, FIB_KERNEL, 254, 0, FIB_REJECT);
+		take("10.0.0.0/24", NULL, FIB_KERNEL, 254, 0);
+	}
+	struct fib_hop hop;
+	assert_true(fib_lookup(&view, &dst, &hop));
+	assert_int_equal(hop.type, FIB_OVERLAY);
+	assert_true(addr_equal(&hop.next_hop, &expected));
+	epoch_leave(&epoch, 3);
+	expect_hop("10.0.0.1", FIB_OVERLAY, "10.77.0.2");
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -198,6 +240,8 @@ int main(void)
 		CASE(neighbours_are_behind_next_hops),
 		CASE(covering_and_inside),
 		CASE(a_full_table_refuses_and_recovers),
+		CASE(a_renewal_keeps_its_place),
+		CASE(a_batch_keeps_what_it_began_with),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
