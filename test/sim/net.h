@@ -73,8 +73,9 @@ struct segment {
 	char name[32];
 	uint64_t delay_ns, jitter_ns; /* one way; jitter is added, and reorders by itself */
 	uint32_t loss_ppm, dup_ppm, reorder_ppm;
-	uint64_t reorder_ns; /* extra delay of the chosen ones, up to */
-	uint8_t hops;        /* routers inside */
+	uint32_t corrupt_ppm; /* a bit flips, and nobody's checksum notices */
+	uint64_t reorder_ns;  /* extra delay of the chosen ones, up to */
+	uint8_t hops;         /* routers inside */
 	struct iface *ifaces;
 	struct iface *gateway;
 };

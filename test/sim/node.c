@@ -79,7 +79,7 @@ static bool contains(const uint8_t *data, size_t len, const char *text)
 }
 
 static void send_datagram(struct node *n, const struct endpoint *to, const struct ip_addr *from,
-	uint8_t ttl, uint8_t tos, const uint8_t *data, size_t len)
+	uint8_t ttl, uint8_t tos, const uint8_t *data, size_t len, bool user)
 {
 	enum gre_kind kind = gre_classify(data, len);
 	if (kind != GRE_SEALED && kind != GRE_HANDSHAKE)
@@ -89,6 +89,7 @@ static void send_datagram(struct node *n, const struct endpoint *to, const struc
 		SIM_FAIL(n->sim, "%s sends user data in the clear", n->name);
 	if (len > NET_DGRAM_MAX)
 		SIM_FAIL(n->sim, "%s sends %zu bytes, more than a path carries", n->name, len);
+	invariant_departure(n, to, data, len, user);
 	net_send(n->host, to, from, ttl, tos, data, len);
 }
 
@@ -131,8 +132,8 @@ static void act(struct node *n, const struct action *a)
 {
 	switch (a->type) {
 	case ACTION_SEND:
-		send_datagram(
-			n, &a->send.to, &a->send.from, a->send.ttl, 0, a->send.data, a->send.len);
+		send_datagram(n, &a->send.to, &a->send.from, a->send.ttl, 0, a->send.data,
+			a->send.len, false);
 		break;
 	case ACTION_ROUTE_ADD:
 	case ACTION_ROUTE_DEL:
@@ -199,6 +200,7 @@ void node_settle(struct node *n)
 	engine_drain(n->engine, node_now(n));
 	while (engine_next_action(n->engine, &a))
 		act(n, &a);
+	invariant_step(n);
 	arm(n);
 }
 
@@ -272,7 +274,8 @@ static void dispatch(struct node *n, const struct host *origin)
 			SIM_FAIL(n->sim, "%s: a train out of single packets", n->name);
 		switch ((enum pkt_verdict)p->verdict) {
 		case PKT_SEND_UDP:
-			send_datagram(n, &p->remote, &p->local, p->ttl, p->tos, p->data, p->len);
+			send_datagram(
+				n, &p->remote, &p->local, p->ttl, p->tos, p->data, p->len, true);
 			break;
 		case PKT_WRITE_TUN:
 			tun_write(n, p, origin);
@@ -321,12 +324,15 @@ static void deliver(void *owner, const struct dgram *d)
 	p->remote = d->src;
 	p->local = d->dst.addr;
 	n->batch.n = 1;
+	invariant_arrival(n, &d->src, d->data, d->len);
 	bool data = gre_classify(d->data, d->len) == GRE_SEALED && (d->data[7] & 15) != 0;
 	if (n->sockets == NODE_WORKER || (n->sockets == NODE_STEERED && data))
 		data_from_udp(n->worker, &n->batch, node_now(n));
 	else
 		engine_receive(n->engine, p, node_now(n));
+	invariant_verdict(n, p);
 	dispatch(n, d->origin);
+	invariant_arrived(n);
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */
@@ -335,6 +341,7 @@ static void node_free(void *ctx)
 {
 	struct node *n = ctx;
 	engine_free(n->engine);
+	invariant_fini(n);
 	pkt_batch_fini(&n->batch);
 	free(n->saved_bundle);
 	free(n);
@@ -390,6 +397,7 @@ void node_start(struct node *n, const uint8_t *bundle, size_t bundle_len)
 		SIM_FAIL(n->sim, "%s: engine_new: %s", n->name, err_name(rc));
 	}
 	n->worker = engine_worker(n->engine, 0);
+	invariant_start(n);
 	engine_start(n->engine, node_now(n));
 	node_settle(n);
 	tell_kernel(n);

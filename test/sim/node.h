@@ -5,6 +5,7 @@
 #include "core/engine/engine.h"
 #include "core/trust/cert.h"
 #include "test/sim/inner.h"
+#include "test/sim/invariant.h"
 #include "test/sim/nat.h"
 
 /*
@@ -13,7 +14,7 @@
  * events: datagrams, timers, actions. Each node has its own random numbers and its own clock offset.
  *
  * Watched at all times: nothing leaves in the clear, nothing broken or misaddressed comes out of the
- * TUN, timers do not spin.
+ * TUN, timers do not spin, and everything in invariant.h.
  */
 #define NODE_ROUTES    48
 #define NODE_OWN       16
@@ -70,6 +71,7 @@ struct node {
 	unsigned spins;
 	enum node_sockets sockets;
 	struct pkt_batch batch;
+	struct invariants invariants;
 
 	/* Its machine. */
 	struct route_update routes[NODE_ROUTES];

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct options {
 	uint64_t seed;
@@ -66,6 +67,30 @@ static bool run_seed(const char *program, const struct sim_case *c, uint64_t see
 	return passed;
 }
 
+bool sim_try(const struct sim_case *c, uint64_t seed, const void *input, bool trace,
+	struct sim_report *report)
+{
+	struct sim *s = malloc(sizeof *s);
+	if (!s)
+		abort();
+	memset(report, 0, sizeof *report);
+	sim_init(s, seed, trace);
+	s->program = s->case_name = c->name;
+	s->input = input;
+	s->report = report;
+	bool passed = run_case(s, c);
+	sim_fini(s);
+	free(s);
+	return passed;
+}
+
+static double wall_s(void)
+{
+	struct timespec now;
+	timespec_get(&now, TIME_UTC);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 int sim_main(int argc, char **argv, const struct sim_case *cases, size_t n, unsigned default_count)
 {
 	struct options o = {.seed = 1, .count = default_count};
@@ -78,6 +103,7 @@ int sim_main(int argc, char **argv, const struct sim_case *cases, size_t n, unsi
 	if (prim_init() < 0)
 		return 1;
 	unsigned ran = 0, failed = 0;
+	double began = wall_s();
 	for (size_t i = 0; i < n; i++) {
 		if (o.match && !strstr(cases[i].name, o.match))
 			continue;
@@ -94,6 +120,7 @@ int sim_main(int argc, char **argv, const struct sim_case *cases, size_t n, unsi
 		failed += bad;
 	}
 	if (!o.list)
-		printf("%u run, %u failed, seed %llu\n", ran, failed, (unsigned long long)o.seed);
+		printf("%u run, %u failed, seed %llu, %.0f a minute\n", ran, failed,
+			(unsigned long long)o.seed, ran * 60 / (wall_s() - began + 1e-9));
 	return failed > 0 || (ran == 0 && !o.list);
 }

@@ -10,6 +10,12 @@ struct sim_case {
 };
 
 /*
+ * One run of a case with an input of its own, silently. False: it failed, and report says why and, with
+ * trace, what came before.
+ */
+bool sim_try(const struct sim_case *c, uint64_t seed, const void *input, bool trace,
+	struct sim_report *report);
+/*
  * The main of a scenario program: sim_NAME [--seed N] [--count N] [--case TEXT] [--trace] [--list].
  * Every case whose name contains TEXT runs once for each of the seeds N .. N + count - 1. Exit status
  * 0: all passed, 1: some failed, 2: usage.

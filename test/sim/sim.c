@@ -133,9 +133,16 @@ void sim_trace(struct sim *s, const char *format, ...)
 		return;
 	va_list args;
 	va_start(args, format);
-	printf("%13.6f  ", seconds(s));
-	vprintf(format, args);
-	putchar('\n');
+	if (s->report) {
+		char *line = s->report->tail[s->report->n++ % SIM_TAIL];
+		size_t cap = sizeof s->report->tail[0];
+		int len = snprintf(line, cap, "%13.6f  ", seconds(s));
+		vsnprintf(line + len, cap - (size_t)len, format, args);
+	} else {
+		printf("%13.6f  ", seconds(s));
+		vprintf(format, args);
+		putchar('\n');
+	}
 	va_end(args);
 }
 
@@ -153,6 +160,13 @@ void sim_fail(struct sim *s, const char *file, int line, const char *format, ...
 {
 	va_list args;
 	va_start(args, format);
+	if (s->report) {
+		s->report->file = file;
+		s->report->line = line;
+		vsnprintf(s->report->text, sizeof s->report->text, format, args);
+		va_end(args);
+		longjmp(s->failed, 1);
+	}
 	printf("FAIL   %s at %.6f s, %s:%d: ", s->case_name, seconds(s), file, line);
 	vprintf(format, args);
 	printf("\n       again: %s --case %s --seed %llu --trace\n", s->program, s->case_name,

@@ -17,6 +17,17 @@
  *   net.c    segments, hosts, loss, delay, TTL    node.c   an engine with its TUN and routes
  *   nat.c    NAT boxes                            flow.c   user traffic and what became of it
  */
+#define SIM_TAIL 40
+
+/* Why a run failed, and what came last before that. */
+struct sim_report {
+	const char *file;
+	int line;
+	char text[256];
+	unsigned n; /* lines of trace ever; the last SIM_TAIL are kept */
+	char tail[SIM_TAIL][240];
+};
+
 struct sim {
 	uint64_t now;   /* ns; every node sees it with an offset of its own */
 	uint64_t start; /* now at the beginning of the case */
@@ -25,7 +36,9 @@ struct sim {
 	struct rng rng;      /* the network's and the scenario's chance; nodes have their own */
 	const char *program; /* for the line that says how to run it again */
 	const char *case_name;
-	jmp_buf failed; /* sim_fail's way out */
+	jmp_buf failed;            /* sim_fail's way out */
+	const void *input;         /* what the case is to do, if it takes that from outside */
+	struct sim_report *report; /* failure and trace go there instead of being printed */
 
 	struct sim_event *heap;
 	uint32_t n, cap;

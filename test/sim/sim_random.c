@@ -1,11 +1,21 @@
 /*
  * Random networks with random faults, one a seed: 3 to 12 nodes behind all kinds of boxes, loss,
- * reordering, duplicates, crashes, sleep, rebindings, blocked pairs, partitions, replays. At all times
- * what flow.c and node.c watch holds; once the faults stop, everybody can talk to everybody within 30 s,
- * and from then on nothing is lost.
+ * reordering, duplicates, damage, crashes, sleep, rebindings, blocked pairs, partitions of one and of
+ * both ways, replays, wrong clocks, certificates that run out or are revoked, members that lie. At all
+ * times what flow.c, node.c and invariant.c watch holds; once the faults stop, everybody can talk to
+ * everybody within 30 s, from then on nothing is lost, and when all but the hubs have gone, nothing
+ * of them is left.
+ *
+ * sim_random --seed N --shrink: what of a failing run is needed for its failure, and how it ends.
  */
+#include "test/sim/forge.h"
+#include "test/sim/plan.h"
 #include "test/sim/run.h"
+#include "test/sim/shrink.h"
 #include "test/sim/world.h"
+
+#include "core/crypto/primitives.h"
+#include "core/wire/gre.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +24,7 @@
 #define FAULTS_FOR  S(60)
 #define HEAL_WITHIN S(30)
 #define STEADY_FOR  S(160)
+#define FORGOTTEN   S(720) /* after a crash: its binding, its keys */
 
 /*
  * Somebody on the wire: keeps datagrams for a while and puts them, some damaged, back on the segment of
@@ -23,6 +34,8 @@
 
 struct wire {
 	struct world *w;
+	struct host *bystander;
+	bool active;
 	struct dgram *kept[KEPT];
 };
 
@@ -41,11 +54,25 @@ static void inject_kept(struct wire *wire, struct host *to)
 	free(copy);
 }
 
+/*
+ * Has nothing to do with the network; liars name it as their address. IPv4: it must have been seen by a
+ * hub, so nobody believes it. IPv6: it may be probed.
+ */
+static void watch_bystander(const struct wire *wire, const struct dgram *d)
+{
+	bool probe = d->len > GRE_PLAIN_LEN && gre_classify(d->data, d->len) == GRE_HANDSHAKE &&
+		d->data[GRE_PLAIN_LEN] == 5;
+	if (d->origin && (!probe || d->dst.addr.family == 4))
+		SIM_FAIL(wire->w->sim, "%s sends to a bystander", d->origin->device.name);
+}
+
 static bool tap(void *ctx, struct host *to, struct dgram *d)
 {
 	struct wire *wire = ctx;
 	struct rng *r = &wire->w->sim->rng;
-	if (!d->origin)
+	if (to == wire->bystander)
+		watch_bystander(wire, d);
+	if (!d->origin || !wire->active)
 		return true;
 	if (rng_chance(r, 50000)) {
 		struct dgram **slot = &wire->kept[rng_below(r, KEPT)];
@@ -65,7 +92,7 @@ static void wire_free(void *ctx)
 	free(wire);
 }
 
-static void watch_wire(struct world *w)
+static struct wire *watch_wire(struct world *w)
 {
 	struct wire *wire = calloc(1, sizeof *wire);
 	if (!wire)
@@ -74,134 +101,281 @@ static void watch_wire(struct world *w)
 	sim_defer(w->sim, wire_free, wire);
 	w->net.tap = tap;
 	w->net.tap_ctx = wire;
+	return wire;
 }
 
-static void make_nodes(struct world *w, struct rng *r)
+/* ---- The network ---------------------------------------------------------------------------- */
+
+struct bed {
+	struct world *w;
+	const struct plan *plan;
+	struct wire *wire;
+	struct node *nodes[PLAN_NODES]; /* NULL: left out */
+	struct ip_addr bystander[2];
+};
+
+static void make_node(struct bed *b, unsigned i, struct node **boxed)
 {
-	unsigned total = (unsigned)rng_between(r, 3, 12);
-	unsigned hubs = total > 4 && rng_below(r, 3) == 0 ? 2 : 1;
-	char name[16], address[64];
-	bool v6 = rng_below(r, 2);
-	for (unsigned i = 0; i < hubs; i++) {
-		snprintf(name, sizeof name, "hub%u", i + 1);
-		snprintf(address, sizeof address,
-			v6 ? "10.0.0.%u/24 fd00:77::%u/64" : "10.0.0.%u/24", i + 1, i + 1);
-		world_hub(w, name, address);
+	const struct plan *p = b->plan;
+	const struct plan_node *spec = &p->nodes[i];
+	char name[16], address[64], lan[32];
+	unsigned number = i < p->hubs ? i + 1 : 10 + i;
+	plan_node_name(p, i, name);
+	snprintf(address, sizeof address, p->v6 ? "10.0.0.%u/24 fd00:77::%u/64" : "10.0.0.%u/24",
+		number, number);
+	if (i < p->hubs) {
+		struct node *hub = b->nodes[i] = world_hub(b->w, name, address);
+		hub->config.n_advertise = 1;
+		prefix_parse("192.168.0.0/16", &hub->config.advertise[0]);
+		return;
 	}
-	struct node *boxed = NULL;
-	for (unsigned i = hubs; i < total; i++) {
-		snprintf(name, sizeof name, "s%u", i);
-		snprintf(address, sizeof address,
-			v6 ? "10.0.0.%u/24 fd00:77::%u/64" : "10.0.0.%u/24", 10 + i, 10 + i);
-		struct node *n;
-		if (boxed && rng_below(r, 5) == 0) {
-			n = world_spoke_beside(w, name, address, boxed);
-		} else {
-			n = world_spoke(
-				w, name, address, (enum nat_kind)rng_below(r, NAT_KIND_COUNT));
-			if (n->nat)
-				boxed = n;
-		}
-		n->timer_slack_ns = MS(rng_below(r, 3));
+	struct node *n = b->nodes[i] = spec->beside && *boxed
+		? world_spoke_beside(b->w, name, address, *boxed)
+		: world_spoke(b->w, name, address, spec->nat);
+	n->timer_slack_ns = spec->slack_ns;
+	if (n->nat)
+		*boxed = n;
+	if (spec->lan) {
+		snprintf(lan, sizeof lan, "192.168.%u.0/24", i);
+		world_lan(b->w, n, lan);
 	}
 }
 
-static void make_faults(struct world *w, struct rng *r)
+/* What it would like to have: others' LANs, addresses, everything. */
+static void make_greedy(struct bed *b, struct node *liar)
+{
+	world_register(liar, "0.0.0.0/0");
+	world_register(liar, "10.0.0.0/24");
+	for (unsigned i = 0; i < b->plan->total; i++) {
+		struct node *n = b->nodes[i];
+		char text[32];
+		if (!n || n == liar || liar->config.n_prefixes == ENGINE_MAX_PREFIXES)
+			continue;
+		struct ip_addr a = node_address(n, 4);
+		world_register(liar, addr_format(&a, text));
+		if (n->cert.n_prefixes && liar->config.n_prefixes < ENGINE_MAX_PREFIXES)
+			world_register(liar, prefix_format(&n->cert.prefixes[0], text));
+	}
+}
+
+static void make_bystander(struct bed *b)
+{
+	struct host *h = net_host(&b->w->net, "bystander", 4754);
+	addr_parse("192.0.2.99", &b->bystander[0]);
+	addr_parse("2001:db8:bad::99", &b->bystander[1]);
+	iface_attach(&h->iface, &h->device, b->w->internet);
+	iface_add(&h->iface, &b->bystander[0]);
+	iface_add(&h->iface, &b->bystander[1]);
+	b->wire->bystander = h;
+}
+
+static void set_weather(struct world *w, uint64_t chance)
 {
 	struct segment *net = w->internet;
-	net->loss_ppm = (uint32_t)rng_below(r, 100001);
-	net->dup_ppm = (uint32_t)rng_below(r, 30001);
-	net->reorder_ppm = (uint32_t)rng_below(r, 100001);
-	net->jitter_ns = MS(rng_below(r, 10));
+	struct rng r;
+	rng_seed(&r, chance);
+	net->loss_ppm = (uint32_t)rng_below(&r, 100001);
+	net->dup_ppm = (uint32_t)rng_below(&r, 30001);
+	net->reorder_ppm = (uint32_t)rng_below(&r, 100001);
+	net->corrupt_ppm = rng_below(&r, 2) ? (uint32_t)rng_below(&r, 30001) : 0;
+	net->jitter_ns = MS(rng_below(&r, 10));
 }
 
-static struct node *any_node(struct world *w)
+static void make_network(struct bed *b)
 {
-	return w->nodes[rng_below(&w->sim->rng, w->n_nodes)];
+	const struct plan *p = b->plan;
+	struct node *boxed = NULL;
+	for (unsigned i = 0; i < p->total; i++)
+		if (plan_has_node(p, i))
+			make_node(b, i, &boxed);
+	for (unsigned i = 0; i < p->total; i++)
+		if (b->nodes[i] && p->nodes[i].hostile)
+			make_greedy(b, b->nodes[i]);
+	b->wire = watch_wire(b->w);
+	b->wire->active = !p->off[PLAN_WIRE];
+	make_bystander(b);
+	if (!p->off[PLAN_WEATHER])
+		set_weather(b->w, p->weather);
 }
 
-static void fault(struct world *w)
+/* ---- Faults --------------------------------------------------------------------------------- */
+
+static void renew(struct bed *b, struct node *n)
 {
-	struct rng *r = &w->sim->rng;
-	struct node *n = any_node(w), *other = any_node(w);
-	switch (rng_below(r, 10)) {
-	case 0:
-	case 1:
-		sim_trace(w->sim, "%-9s ! %s", n->name, node_running(n) ? "crashes" : "returns");
+	n->cert.serial = ++b->w->serial;
+	n->cert.not_before = sim_wall_s(b->w->sim) - 60;
+	n->cert.not_after = sim_wall_s(b->w->sim) + 30 * 86400;
+	n->cert_len = 0; /* signed when it starts */
+}
+
+static bool is_good(const struct bed *b, const struct node *n)
+{
+	return n->cert.not_after > sim_wall_s(b->w->sim);
+}
+
+/* Somebody looks after the machine: the clock is set, the certificate valid. */
+static void start(struct bed *b, struct node *n)
+{
+	n->wall_skew_s = 0;
+	if (!is_good(b, n))
+		renew(b, n);
+	world_start_node(b->w, n);
+}
+
+static void restart(struct bed *b, struct node *n)
+{
+	if (node_running(n))
+		node_crash(n);
+	start(b, n);
+}
+
+static void jump(struct node *n, uint64_t chance)
+{
+	struct rng r;
+	rng_seed(&r, chance);
+	int64_t by = (int64_t)rng_between(&r, 1, 900);
+	if (rng_below(&r, 4) == 0)
+		by = (int64_t)rng_between(&r, 86400, 10 * 365 * UINT64_C(86400));
+	n->wall_skew_s = rng_below(&r, 4) == 0 ? 0 : rng_below(&r, 2) ? by : -by;
+}
+
+/* It has 5 to 20 s left, and the leeway is over. */
+static void expire(struct bed *b, struct node *n, uint64_t chance)
+{
+	renew(b, n);
+	n->cert.not_before -= 3600;
+	n->cert.not_after = sim_wall_s(b->w->sim) - 300 + 5 + chance % 16;
+	n->wall_skew_s = 0;
+	if (node_running(n))
+		node_crash(n);
+	world_start_node(b->w, n);
+}
+
+static void tell_hubs(struct bed *b)
+{
+	for (unsigned i = 0; i < b->plan->hubs; i++)
+		if (b->nodes[i] && node_running(b->nodes[i]) && !b->nodes[i]->asleep)
+			node_set_bundle(b->nodes[i], b->w->bundle_bytes, b->w->bundle_len);
+}
+
+static void revoke(struct bed *b, struct node *n)
+{
+	world_revoke(b->w, n);
+	tell_hubs(b);
+	renew(b, n);
+	if (node_running(n))
+		restart(b, n);
+}
+
+static void partition(struct world *w, uint64_t side, bool one_way)
+{
+	net_partition(&w->net, side);
+	for (unsigned i = 0; one_way && i < w->net.n_hosts; i++)
+		if (!(side >> i & 1))
+			w->net.hosts[i]->blocked = 0;
+}
+
+/* Some traffic while all that goes on; nobody counts what is lost. */
+static void chatter(struct node *from, struct node *to, uint64_t chance)
+{
+	struct rng r;
+	rng_seed(&r, chance);
+	uint8_t family = from->cert.n_addresses > 1 && rng_below(&r, 2) ? 6 : 4;
+	struct flow *f = flow_ping(
+		from, to, family, MS(rng_between(&r, 20, 400)), (uint32_t)rng_between(&r, 5, 60));
+	f->size = (uint16_t)rng_between(&r, 64, INNER_MAX);
+}
+
+static void perform(struct bed *b, const struct act *a)
+{
+	struct world *w = b->w;
+	struct node *n = b->nodes[a->node], *other = b->nodes[a->other];
+	if (a->kind != ACT_CHATTER)
+		sim_trace(w->sim, "%-9s ! %s %s", n->name, act_name(a->kind), other->name);
+	switch ((enum act_kind)a->kind) {
+	case ACT_POWER:
 		if (node_running(n))
 			node_crash(n);
 		else
-			world_start_node(w, n);
+			start(b, n);
 		break;
-	case 2:
-		sim_trace(w->sim, "%-9s ! stops", n->name);
+	case ACT_STOP:
 		node_stop(n);
 		break;
-	case 3:
-		if (n->nat) {
-			sim_trace(w->sim, "%-9s ! box restarts", n->name);
+	case ACT_REBIND:
+		if (n->nat)
 			nat_rebind(n->nat);
-		}
 		break;
-	case 4:
-	case 5:
-		if (n != other) {
-			bool blocked = n->host->blocked >> other->host->id & 1;
-			sim_trace(w->sim, "%-9s ! %s from %s", n->name,
-				blocked ? "unblocked" : "blocked", other->name);
-			net_block(n->host, other->host, !blocked);
-		}
+	case ACT_BLOCK:
+		if (n != other)
+			net_block(n->host, other->host, !(n->host->blocked >> other->host->id & 1));
 		break;
-	case 6:
-		sim_trace(w->sim, "network   ! partition");
-		net_partition(&w->net, rng_next(r));
-		break;
-	case 7:
-		net_partition(&w->net, 0);
-		make_faults(w, r);
-		break;
-	case 8:
-		if (n != other) {
-			sim_trace(w->sim, "%-9s ! deaf to %s", n->name, other->name);
+	case ACT_DEAF:
+		if (n != other)
 			n->host->blocked ^= UINT64_C(1) << other->host->id;
-		}
 		break;
-	case 9:
-		sim_trace(w->sim, "%-9s ! %s", n->name, n->asleep ? "wakes" : "sleeps");
+	case ACT_PARTITION:
+	case ACT_ONE_WAY:
+		partition(w, a->chance, a->kind == ACT_ONE_WAY);
+		break;
+	case ACT_WEATHER:
+		net_partition(&w->net, 0);
+		set_weather(w, a->chance);
+		break;
+	case ACT_SLEEP:
 		if (n->asleep)
 			node_wake(n);
 		else
 			node_sleep(n);
 		break;
+	case ACT_CLOCK:
+		jump(n, a->chance);
+		break;
+	case ACT_EXPIRE:
+		expire(b, n, a->chance);
+		break;
+	case ACT_RENEW:
+		renew(b, n);
+		restart(b, n);
+		break;
+	case ACT_REVOKE:
+		revoke(b, n);
+		break;
+	case ACT_FORGE:
+		forge(n, other, b->bystander, a->chance);
+		break;
+	case ACT_CHATTER:
+		if (n != other)
+			chatter(n, other, a->chance);
+		break;
+	case ACT_COUNT:
+		break;
 	}
 }
 
-/* Some traffic while all that goes on; nobody counts what is lost. */
-static void chatter(struct world *w)
+/* Liars have been found out, and behave. */
+static void heal(struct bed *b)
 {
-	struct node *from = any_node(w), *to = any_node(w);
-	if (from == to)
-		return;
-	uint8_t family = from->cert.n_addresses > 1 && rng_below(&w->sim->rng, 2) ? 6 : 4;
-	struct flow *f = flow_ping(from, to, family, MS(rng_between(&w->sim->rng, 20, 400)),
-		(uint32_t)rng_between(&w->sim->rng, 5, 60));
-	f->size = (uint16_t)rng_between(&w->sim->rng, 64, INNER_MAX);
+	struct segment *net = b->w->internet;
+	struct rng *r = &b->w->sim->rng;
+	net->loss_ppm = net->dup_ppm = net->reorder_ppm = net->corrupt_ppm = 0;
+	net_partition(&b->w->net, 0);
+	for (unsigned i = 0; i < b->plan->total; i++) {
+		struct node *n = b->nodes[i];
+		if (!n)
+			continue;
+		bool replace = b->plan->nodes[i].hostile || !is_good(b, n);
+		n->config.n_prefixes = 0;
+		if (!node_running(n) || replace)
+			restart(b, n);
+		n->wall_skew_s = (int64_t)rng_between(r, 0, 1200) - 600;
+		if (n->asleep)
+			node_wake(n);
+	}
+	tell_hubs(b);
 }
 
-static void heal(struct world *w)
-{
-	struct segment *net = w->internet;
-	net->loss_ppm = net->dup_ppm = net->reorder_ppm = 0;
-	net_partition(&w->net, 0);
-	for (unsigned i = 0; i < w->n_nodes; i++)
-		if (!node_running(w->nodes[i])) {
-			w->nodes[i]->wall_skew_s =
-				(int64_t)rng_between(&w->sim->rng, 0, 1200) - 600;
-			world_start_node(w, w->nodes[i]);
-		} else if (w->nodes[i]->asleep) {
-			node_wake(w->nodes[i]);
-		}
-}
+/* ---- The run -------------------------------------------------------------------------------- */
 
 static void all_talk(struct sim *s, struct flow **flows, unsigned n, uint64_t from, uint64_t until)
 {
@@ -218,43 +392,139 @@ static void all_talk(struct sim *s, struct flow **flows, unsigned n, uint64_t fr
 	}
 }
 
-static void anything(struct sim *s)
+/* Everybody with everybody, and one each with the LANs. */
+static unsigned start_flows(struct bed *b, struct flow **flows)
 {
-	struct world *w = world_new(s, MS(rng_between(&s->rng, 2, 150)));
-	make_nodes(w, &s->rng);
-	watch_wire(w);
-	if (rng_below(&s->rng, 2))
-		make_faults(w, &s->rng);
-	world_start(w);
-	uint64_t end = s->now + FAULTS_FOR;
-	while (s->now < end) {
-		sim_run(s, MS(rng_between(&s->rng, 100, 4000)));
-		if (rng_below(&s->rng, 2) == 0)
-			fault(w);
-		chatter(w);
-	}
-	sim_trace(s, "network   ! heals");
-	heal(w);
-
-	struct flow *flows[NET_HOSTS * NET_HOSTS / 2];
+	struct world *w = b->w;
 	unsigned n = 0;
-	uint64_t healed = s->now;
-	for (unsigned i = 0; i < w->n_nodes; i++)
+	for (unsigned i = 0; i < w->n_nodes; i++) {
 		for (unsigned j = i + 1; j < w->n_nodes; j++)
 			flows[n++] = flow_ping(w->nodes[i], w->nodes[j], 4, MS(500), 0);
+		struct node *lan = w->nodes[i], *from = w->nodes[(i + 1) % w->n_nodes];
+		if (!lan->cert.n_prefixes || from == lan)
+			continue;
+		struct flow *f = flows[n++] = flow_ping(from, lan, 4, MS(500), 0);
+		f->dst = lan->cert.prefixes[0].addr;
+		f->dst.bytes[3] = 7;
+	}
+	return n;
+}
+
+/* Spokes leave, some with a word and some without; the hubs must come out as they went in. */
+static void all_leave(struct bed *b)
+{
+	struct world *w = b->w;
+	for (unsigned i = 0; i < w->n_nodes; i++) {
+		if (w->nodes[i]->hub)
+			continue;
+		if (rng_below(&w->sim->rng, 2))
+			node_stop(w->nodes[i]);
+		else
+			node_crash(w->nodes[i]);
+	}
+	for (unsigned i = 1; i < b->plan->hubs; i++)
+		if (b->nodes[i])
+			node_crash(b->nodes[i]);
+	sim_run(w->sim, FORGOTTEN);
+	invariant_alone(b->nodes[0]);
+}
+
+static void anything(struct sim *s)
+{
+	struct plan *made = NULL;
+	if (!s->input) {
+		made = malloc(sizeof *made);
+		if (!made)
+			abort();
+		sim_defer(s, free, made);
+		plan_make(made, s->seed, FAULTS_FOR);
+	}
+	struct bed b = {.plan = made ? made : s->input};
+	const struct plan *p = b.plan;
+	b.w = world_new(s, p->rtt_ns);
+	make_network(&b);
+	world_start(b.w);
+	for (unsigned i = 0; i < p->n_acts; i++) {
+		if (!plan_has_act(p, i))
+			continue;
+		sim_run_until(s, s->start + p->acts[i].at);
+		perform(&b, &p->acts[i]);
+	}
+	sim_run_until(s, s->start + FAULTS_FOR);
+	sim_trace(s, "network   ! heals");
+	heal(&b);
+
+	struct flow *flows[PLAN_NODES * PLAN_NODES];
+	uint64_t healed = s->now;
+	unsigned n = start_flows(&b, flows);
 	sim_run(s, HEAL_WITHIN);
-	for (unsigned i = 0; i < w->n_nodes; i++)
-		if (!node_ready(w->nodes[i]))
-			SIM_FAIL(s, "%s is not ready 30 s after the faults", w->nodes[i]->name);
+	for (unsigned i = 0; i < b.w->n_nodes; i++)
+		if (!node_ready(b.w->nodes[i]))
+			SIM_FAIL(s, "%s is not ready 30 s after the faults", b.w->nodes[i]->name);
 	sim_run(s, S(3));
 	all_talk(s, flows, n, healed + HEAL_WITHIN, healed + HEAL_WITHIN + S(2));
 	/* And nothing is lost from then on, over new keys for everybody. */
 	sim_run(s, STEADY_FOR);
 	all_talk(s, flows, n, healed + HEAL_WITHIN, s->now - S(1));
+	for (unsigned i = 0; i < n; i++)
+		flow_stop(flows[i]);
+	all_leave(&b);
 }
 
 static const struct sim_case cases[] = {
 	{"anything", anything},
 };
 
-SIM_MAIN(cases, 200)
+/* ---- Shrinking ------------------------------------------------------------------------------ */
+
+struct failing {
+	struct plan plan;
+	struct sim_report first, last;
+	unsigned runs;
+};
+
+/* At the same place as the first time. */
+static bool fails(void *ctx)
+{
+	struct failing *f = ctx;
+	f->runs++;
+	return !sim_try(cases, f->plan.seed, &f->plan, false, &f->last) &&
+		f->last.line == f->first.line && strcmp(f->last.file, f->first.file) == 0;
+}
+
+static int shrink_seed(uint64_t seed)
+{
+	struct failing *f = calloc(1, sizeof *f);
+	if (!f || prim_init() < 0)
+		abort();
+	plan_make(&f->plan, seed, FAULTS_FOR);
+	if (sim_try(cases, seed, &f->plan, false, &f->first)) {
+		printf("seed %llu passes\n", (unsigned long long)seed);
+		free(f);
+		return 0;
+	}
+	printf("%s:%d: %s\n", f->first.file, f->first.line, f->first.text);
+	shrink(f->plan.off, sizeof f->plan.off, fails, f);
+	sim_try(cases, seed, &f->plan, true, &f->last);
+	printf("after %u runs this is left:\n", f->runs);
+	plan_print(&f->plan);
+	unsigned from = f->last.n > SIM_TAIL ? f->last.n - SIM_TAIL : 0;
+	for (unsigned i = from; i < f->last.n; i++)
+		puts(f->last.tail[i % SIM_TAIL]);
+	printf("%s:%d: %s\n", f->last.file, f->last.line, f->last.text);
+	free(f);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = 1;
+	bool small = false;
+	for (int i = 1; i < argc; i++) {
+		small |= strcmp(argv[i], "--shrink") == 0;
+		if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
+			seed = strtoull(argv[i + 1], NULL, 0);
+	}
+	return small ? shrink_seed(seed)
+		     : sim_main(argc, argv, cases, sizeof cases / sizeof *cases, 200);
+}
