@@ -6,11 +6,11 @@
 #include "core/base/pkt.h"
 
 /*
- * The contract between the daemon and an operating system. It deals in batches, hides every #if, and
- * includes nothing of core above core/base. All descriptors are nonblocking, made for uv_poll, and
- * readable as long as something is left to read. What opens or changes something returns a negative
- * ERR_* after logging why through env; what is called per batch never logs. A multi-queue object is
- * used by one thread per queue. `struct env` and the config are copied, not kept.
+ * The contract between the daemon and an operating system. It deals in batches, hides every #if,
+ * and includes nothing of core above core/base. All descriptors are nonblocking, made for uv_poll,
+ * and readable as long as something is left to read. What opens or changes something returns a
+ * negative ERR_* after logging why through env; what is called per batch never logs. A multi-queue
+ * object is used by one thread per queue. `struct env` and the config are copied, not kept.
  */
 
 /* ---- TUN ------------------------------------------------------------------------------------ */
@@ -68,9 +68,9 @@ struct udp_config {
 /*
  * 1 + workers sockets on one port. Where the system can (SO_REUSEPORT with a classic BPF program)
  * sealed data (GRE word 0x300088B5) is steered by its Key to sockets 1 .. workers and all else to
- * socket 0; where it cannot, everything may arrive anywhere and the caller copes. Fragments may do so
- * in any case. IPv4 comes and goes as IPv4 (struct endpoint family 4), never as a mapped IPv6
- * address. With a specific address only that family is open; without IPv6 on the system only IPv4.
+ * socket 0; where it cannot, everything may arrive anywhere and the caller copes. IPv4 comes and
+ * goes as IPv4 (struct endpoint family 4), never as a mapped IPv6 address. With a specific address
+ * only that family is open; without IPv6 on the system only IPv4.
  * ERR_SYSTEM (the port is taken, even if by ourselves), ERR_UNSUPPORTED: too many workers.
  */
 int udp_open(struct udp **out, const struct udp_config *config, const struct env *env);
@@ -104,9 +104,9 @@ enum route_kind {
 };
 
 /*
- * A kernel route. Its key, for replacement and removal, is (table, prefix, metric, tos): one that is
- * announced takes the place of the one before. Of several that the kernel has under one key, and of
- * a multipath route's next hops, the first that is alive is announced.
+ * A kernel route. Its key, for replacement and removal, is (table, prefix, metric, tos): one that
+ * is announced takes the place of the one before. Of several that the kernel has under one key, and
+ * of a multipath route's next hops, the first that is alive is announced.
  */
 struct kernel_route {
 	struct prefix prefix;
@@ -126,24 +126,24 @@ struct kernel_route {
 struct netmon_events {
 	void *ctx;
 	/*
-	 * The tables start anew: forget all routes and addresses; a full dump follows, within the same
-	 * call, up to synced(). It may itself be started anew.
+	 * The tables start anew: forget all routes and addresses; a full dump follows, within the
+	 * same call, up to synced(). It may itself be started anew.
 	 */
 	void (*reset)(void *ctx);
 	/* Told only when it changes. Of a deleted one look at the key alone. */
 	void (*route)(void *ctx, const struct kernel_route *route, bool deleted);
-	/* address has its subnet length. May be told again, and deleted without having been told. */
+	/* With its subnet length. May be told again, and deleted without having been told. */
 	void (*address)(void *ctx, uint32_t ifindex, const struct prefix *address, bool deleted);
 	/* A dump is complete: what was told since reset() is all there is. */
 	void (*synced)(void *ctx);
 };
 
 /*
- * Mirror of the kernel's routes (tables local, main and those listed) and addresses, for the control
- * loop. netmon_open subscribes and delivers the first dump before it returns, *out being set then;
- * after an overrun, when an interface goes down, and on netmon_resync it dumps again. Left out are
- * multicast and cache routes, those for some sources only, and unicast routes for IPv6 link-local
- * prefixes, which each interface has.
+ * Mirror of the kernel's routes (tables local, main and those listed) and addresses, for the
+ * control loop. netmon_open subscribes and delivers the first dump before it returns, *out being
+ * set then; after an overrun, when an interface goes down, and on netmon_resync it dumps again.
+ * Left out are multicast and cache routes, those for some sources only, and unicast routes for IPv6
+ * link-local prefixes, which each interface has.
  */
 struct netmon;
 int netmon_open(struct netmon **out, const uint32_t *tables, unsigned n_tables,
@@ -156,8 +156,8 @@ void netmon_read(struct netmon *m);
 void netmon_resync(struct netmon *m);
 
 /*
- * Adds or replaces, deletes a route of ours in table main; gateway NULL or of family 0 = on link, and
- * it need not be reachable otherwise. The mirror hears of it as of any other route. Deleting an
+ * Adds or replaces, deletes a route of ours in table main; gateway NULL or of family 0 = on link,
+ * and it need not be reachable otherwise. The mirror hears of it as of any other route. Deleting an
  * absent one is success. ERR_SYSTEM, logged each time.
  */
 int route_add(struct netmon *m, const struct prefix *prefix, const struct ip_addr *gateway,

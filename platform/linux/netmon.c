@@ -127,8 +127,8 @@ static void drain(struct netmon *m)
 }
 
 /*
- * The kernel announces an interface's or address's end first and removes the routes then, and a dump
- * takes no lock. But this request does, the one under which all that happens.
+ * The kernel announces an interface's or address's end first and removes the routes then, and a
+ * dump takes no lock. But this request does, the one under which all that happens.
  */
 static void settle(struct netmon *m)
 {

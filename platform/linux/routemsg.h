@@ -28,9 +28,9 @@ struct routemsg {
 };
 
 /*
- * Decodes RTM_NEWROUTE and RTM_DELROUTE. False = nothing for a mirror: malformed, of another family,
- * a cache entry, multicast, one that looks at the source too, or an IPv6 link-local prefix, which
- * every interface has and which tells nothing about the others.
+ * Decodes RTM_NEWROUTE and RTM_DELROUTE. False = nothing for a mirror: malformed, of another
+ * family, a cache entry, multicast, one that looks at the source too, or an IPv6 link-local prefix,
+ * which every interface has and which tells nothing about the others.
  */
 bool routemsg_decode(const struct nlmsghdr *nlh, struct routemsg *out);
 

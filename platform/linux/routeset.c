@@ -112,8 +112,8 @@ static void unlink_entry(struct routeset *s, uint32_t *at)
 }
 
 /*
- * The entry of this very hop, or the chain's end. IPv6 announces all legs under one protocol, whoever
- * added them, so there it tells nothing.
+ * The entry of this very hop, or the chain's end. IPv6 announces all legs under one protocol,
+ * whoever added them, so there it tells nothing.
  */
 static uint32_t *find_hop(const struct routeset *s, const struct routemsg *m, unsigned hop)
 {

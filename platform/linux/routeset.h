@@ -4,9 +4,9 @@
 #include "platform/linux/routemsg.h"
 
 /*
- * What the kernel has under each key (table, prefix, metric, tos), because a key alone does not name
- * a route: two interfaces in one subnet, router advertisements of two routers and the legs of an
- * IPv6 multipath route come and go under the same key. Of these the mirror above sees one, the
+ * What the kernel has under each key (table, prefix, metric, tos), because a key alone does not
+ * name a route: two interfaces in one subnet, router advertisements of two routers and the legs of
+ * an IPv6 multipath route come and go under the same key. Of these the mirror above sees one, the
  * first that is alive, and an announcement only when that one changes. No I/O.
  *
  * The set is as large as the kernel's tables are and grows with them.
@@ -16,7 +16,7 @@ struct routeset_entry {
 	uint32_t nexthop_id;
 	uint32_t next; /* in its chain or in the free list, ROUTESET_END = none */
 	bool dead;
-	bool twice; /* announced twice: two that differ in what we do not look at, a source hint say */
+	bool twice; /* two that differ in what we do not look at, such as a source hint */
 };
 
 #define ROUTESET_END UINT32_MAX

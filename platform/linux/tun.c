@@ -17,9 +17,10 @@
 #include <unistd.h>
 
 /*
- * The TUN device: one descriptor a queue, bare IP packets. It lives as long as its descriptors do, and
- * its addresses and routes with it, so there is nothing to clean up after a crash. The device must
- * not exist when we open it: attaching to another process's would split its packets between the two.
+ * The TUN device: one descriptor a queue, bare IP packets. It lives as long as its descriptors do,
+ * and its addresses and routes with it, so there is nothing to clean up after a crash. The device
+ * must not exist when we open it: attaching to another process's would split its packets between
+ * the two.
  */
 
 #define QUEUES_MAX 16
@@ -245,7 +246,7 @@ int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_b
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			/* What came before the failure is delivered first; it fails again next time. */
+			/* What came before is delivered first; it fails again next time. */
 			bool failed = n < 0 && errno != EAGAIN;
 			return failed && b->n == 0 ? ERR_SYSTEM : b->n;
 		}

@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 
 /*
- * Batches in and out. Everything a system call needs is laid out on the stack, in arrays that are not
- * cleared: only what is used is written.
+ * Batches in and out. Everything a system call needs is laid out on the stack, in arrays that are
+ * not cleared: only what is used is written.
  */
 
 /* Room for a datagram's ancillary data: addresses, TOS, TTL. */
@@ -79,7 +79,7 @@ int udp_recv(struct udp *u, unsigned socket, uint8_t family, struct pkt_batch *b
 	b->n = 0;
 	int n = recvmmsg(udp_fd(u, socket, family), m, cap, MSG_DONTWAIT, NULL);
 	if (n < 0)
-		/* Besides EAGAIN: an error that some earlier datagram met, which reading it clears. */
+		/* Besides EAGAIN: what an earlier datagram met, which reading it clears. */
 		return errno == EBADF || errno == ENOTSOCK || errno == EFAULT || errno == EINVAL
 			? ERR_SYSTEM
 			: 0;
@@ -179,8 +179,8 @@ static bool send_without_source(
 }
 
 /*
- * sendmmsg stops at the first datagram that fails and tells why only if that one leads. It is dropped
- * and the others go on, except when the socket is full: then all of them would fail.
+ * sendmmsg stops at the first datagram that fails and tells why only if that one leads. It is
+ * dropped and the others go on, except when the socket is full: then all of them would fail.
  */
 static void flush(struct outgoing *o, int fd, uint8_t family)
 {

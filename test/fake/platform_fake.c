@@ -17,7 +17,7 @@
 
 struct fake fake;
 
-/* ---- Queues ----------------------------------------------------------------------------------- */
+/* ---- Queues --------------------------------------------------------------------------------- */
 
 struct item {
 	struct item *next;
@@ -96,7 +96,7 @@ void fake_reset(void)
 	fake = (struct fake){0};
 }
 
-/* ---- TUN -------------------------------------------------------------------------------------- */
+/* ---- TUN ------------------------------------------------------------------------------------ */
 
 struct tun {
 	struct tun_config config;
@@ -196,7 +196,7 @@ bool fake_tun_take(struct tun *tun, struct fake_packet *out)
 	return queue_take(&tun->out, out);
 }
 
-/* ---- UDP -------------------------------------------------------------------------------------- */
+/* ---- UDP ------------------------------------------------------------------------------------ */
 
 struct udp {
 	uint16_t port;
@@ -317,7 +317,7 @@ bool fake_udp_take(struct udp *udp, struct fake_packet *out)
 	return queue_take(&udp->out, out);
 }
 
-/* ---- Routes and addresses --------------------------------------------------------------------- */
+/* ---- Routes and addresses ------------------------------------------------------------------- */
 
 struct news { /* travels in a fake_packet's data */
 	bool is_route, deleted;
@@ -451,7 +451,7 @@ int route_delete(struct netmon *m, const struct prefix *prefix, const struct ip_
 	return 0;
 }
 
-/* ---- The rest --------------------------------------------------------------------------------- */
+/* ---- The rest ------------------------------------------------------------------------------- */
 
 uint64_t os_now_ns(void)
 {

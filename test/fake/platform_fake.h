@@ -4,10 +4,10 @@
 #include "platform/platform.h"
 
 /*
- * platform.h in memory, so that what stands above it runs without root. The test plays the system: it
- * feeds packets, takes those that were sent, moves the clock and announces routes. Descriptors are
- * pipes, readable while there is something to read. Data workers may use it from their threads; the
- * rest of this header belongs to one thread.
+ * platform.h in memory, so that what stands above it runs without root. The test plays the system:
+ * it feeds packets, takes those that were sent, moves the clock and announces routes. Descriptors
+ * are pipes, readable while there is something to read. Data workers may use it from their threads;
+ * the rest of this header belongs to one thread.
  */
 struct fake_packet {
 	struct endpoint remote; /* UDP only, like local, tos and ttl: as in struct pkt */

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 /*
- * What the tests of the Linux platform share. Each program makes a network namespace of its own, with
- * nothing in it but a loopback interface, and does everything there.
+ * What the tests of the Linux platform share. Each program makes a network namespace of its own,
+ * with nothing in it but a loopback interface, and does everything there.
  */
 
 #define LAB_SKIP 77 /* exit status: not root, or no namespaces */

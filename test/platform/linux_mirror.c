@@ -9,7 +9,7 @@
 struct mirror mirror;
 static struct mirror fresh;
 
-/* ---- The mirror: as simple as can be, by the key that platform.h gives ------------------------ */
+/* ---- The mirror: as simple as can be, by the key that platform.h gives --------------------- */
 
 static struct kernel_route *find(struct mirror *m, const struct kernel_route *key)
 {

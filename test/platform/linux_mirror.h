@@ -5,8 +5,8 @@
 #include "test/platform/linux_lab.h"
 
 /*
- * A mirror of the kernel's routes fed by netmon, as simple as can be, and what is expected of it. The
- * lab has two veth pairs, of which a0 and b0 are "our" interfaces:
+ * A mirror of the kernel's routes fed by netmon, as simple as can be, and what is expected of it.
+ * The lab has two veth pairs, of which a0 and b0 are "our" interfaces:
  *
  *   a0 10.1.0.1/24 fd01::1/64 ---- a1        b0 10.2.0.1/24 fd02::1/64 ---- b1
  */

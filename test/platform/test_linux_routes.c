@@ -81,9 +81,9 @@ static void test_install(void **state)
 }
 
 /*
- * A random change of a few routes that get in each other's way. Except that IPv6 legs of a multipath
- * route keep to a metric of their own, and to one protocol: the kernel's dumps leave out what stands
- * between two legs, and tell one protocol for all.
+ * A random change of a few routes that get in each other's way. Except that IPv6 legs of a
+ * multipath route keep to a metric of their own, and to one protocol: the kernel's dumps leave out
+ * what stands between two legs, and tell one protocol for all.
  */
 static void random_command(char *out, size_t cap)
 {

@@ -257,6 +257,23 @@ static void test_failures(void **state)
 	assert_int_equal(udp_send_one(f->a, &to, NULL, 0, "x", 1), ERR_SYSTEM);
 }
 
+/* The host's firewall refuses some (EPERM). */
+static void test_firewall(void **state)
+{
+	struct fixture *f = *state;
+	if (lab_try("nft add table inet lab && nft add chain inet lab out "
+		    "'{ type filter hook output priority 0; }' && "
+		    "nft add rule inet lab out ip daddr 10.9.0.2 drop") != 0)
+		skip();
+	for (uint16_t i = 0; i < 9; i++)
+		packet(f, i, at(i % 3 ? "10.9.0.1" : "10.9.0.2", f->b), "x");
+	udp_send(f->a, 1, &f->batch);
+	for (uint16_t i = 0; i < 9; i++)
+		assert_int_equal(f->batch.v[i].verdict, i % 3 ? PKT_SEND_UDP : PKT_DROP);
+	receive(f, f->b, 4, 6);
+	lab_run("nft delete table inet lab");
+}
+
 /* A source address that this host has no longer. */
 static void stale_source(struct fixture *f, const char *to, const char *stale)
 {
@@ -331,6 +348,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_metadata, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_header, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_firewall, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_source, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_batches, setup, teardown),
