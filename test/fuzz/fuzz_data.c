@@ -53,7 +53,8 @@ static void read_events(struct fixture_node *f)
 	for (const struct event *ev; (ev = ring_peek(r)); ring_pop(r)) {
 		must(ev->type <= EVENT_MULTICAST && ev->len <= PKT_SLOT);
 		must(ev->session == SESSION_NONE ||
-			session_at(&f->plane.sessions, ev->session)->local_index == ev->local_index);
+			session_at(&f->plane.sessions, ev->session)->local_index ==
+				ev->local_index);
 	}
 }
 
@@ -119,8 +120,8 @@ static struct pkt *add(struct world *w, bool from_tun, const uint8_t *data, size
 
 static void add_sealed(struct world *w, struct fixture_node *by, const uint8_t *plain, size_t len)
 {
-	struct session *s = session_at(&by->plane.sessions,
-		atomic_load(&by->plane.sessions.paths[NODE].session));
+	struct session *s = session_at(
+		&by->plane.sessions, atomic_load(&by->plane.sessions.paths[NODE].session));
 	struct sealed_header header = {.index = s->remote_index, .lane = 1};
 	if (!session_reserve(s, 1, 1, 1, &header.sequence))
 		return;
@@ -129,7 +130,8 @@ static void add_sealed(struct world *w, struct fixture_node *by, const uint8_t *
 	w->last_len = sealed_seal(&s->tx, &header, w->last + SEALED_HEADER_LEN, len);
 	struct pkt *p = add(w, false, w->last, w->last_len);
 	uint8_t peer = by == w->a ? PEER_A : PEER_B;
-	p->remote = (struct endpoint){.addr = {.family = 4, .bytes = {192, 0, 2, peer}}, .port = 4754};
+	p->remote =
+		(struct endpoint){.addr = {.family = 4, .bytes = {192, 0, 2, peer}}, .port = 4754};
 }
 
 static void add_packet(struct world *w, struct fixture_node *by, const uint8_t *ip, size_t len)
