@@ -288,11 +288,10 @@ void nhrp_peer_path(struct nhrp *n, struct peer *p, uint64_t now)
 void nhrp_peer_down(struct nhrp *n, struct peer *p, uint64_t now)
 {
 	struct session *s = session_at(n->peers->sessions, p->current);
-	if (p->hub) {
-		nhc_peer_down(n, p, now);
-		for (unsigned i = 0; i < p->cert.n_addresses; i++)
-			fib_neighbour_remove(n->fib, &p->cert.addresses[i].addr, p->id);
-	}
+	/* Whatever it was until now: a new bundle may just have taken the hub's role from it. */
+	nhc_peer_down(n, p, now);
+	for (unsigned i = 0; i < p->cert.n_addresses; i++)
+		fib_neighbour_remove(n->fib, &p->cert.addresses[i].addr, p->id);
 	shortcut_peer(n, p, true, now);
 	if (n->hub)
 		nhs_peer_down(n, p, now);

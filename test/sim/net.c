@@ -133,12 +133,18 @@ static void trace_end(struct net *net, const struct dgram *d, enum net_fate fate
 		fate == NET_DELIVERED ? "" : fate_names[fate]);
 }
 
-void net_end(struct net *net, struct dgram *d, enum net_fate fate, const char *where)
+static void net_count(
+	struct net *net, const struct dgram *d, enum net_fate fate, const char *where)
 {
 	net->fates[fate]++;
 	if (net->sim->trace)
 		trace_end(net, d, fate, where);
-	free(d);
+}
+
+void net_end(struct net *net, struct dgram *d, enum net_fate fate, const char *where)
+{
+	net_count(net, d, fate, where);
+	sim_free(net->sim, d);
 }
 
 static struct dgram *dgram_new(size_t len)
@@ -266,10 +272,9 @@ static void host_receive(struct device *dev, struct iface *in, struct dgram *d)
 	if (d->origin && gre_classify(d->data, d->len) == GRE_SEALED)
 		h->sealed_from[d->origin->id]++;
 	/* The line comes before what the datagram causes. */
-	struct dgram *copy = net_copy(d);
-	net_end(net, d, NET_DELIVERED, dev->name);
-	h->deliver(h->owner, copy);
-	free(copy);
+	net_count(net, d, NET_DELIVERED, dev->name);
+	h->deliver(h->owner, d);
+	sim_free(net->sim, d);
 }
 
 struct host *net_host(struct net *net, const char *name, uint16_t port)

@@ -58,7 +58,7 @@ static void resolve_done(void *ctx, void *arg)
 		engine_resolved(n->engine, job->token, found, count, node_now(n));
 		node_settle(n);
 	}
-	free(job);
+	sim_free(n->sim, job);
 }
 
 static void resolve(struct node *n, const struct action *a)
@@ -160,7 +160,7 @@ static void timer_event(void *ctx, void *arg)
 {
 	struct node *n = ctx;
 	unsigned incarnation = *(unsigned *)arg;
-	free(arg);
+	sim_free(n->sim, arg);
 	if (!n->engine || incarnation != n->incarnation || n->armed_at != n->sim->now)
 		return;
 	n->armed_at = TS_NEVER;
@@ -249,7 +249,7 @@ static void tun_event(void *ctx, void *arg)
 		SIM_FAIL(n->sim, "%s gets a packet for %s", n->name, addr_format(&in.dst, dst));
 	}
 out:
-	free(p);
+	sim_free(n->sim, p);
 }
 
 static void tun_write(struct node *n, const struct pkt *pkt, const struct host *origin)

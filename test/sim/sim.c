@@ -36,7 +36,9 @@ void sim_fini(struct sim *s)
 	}
 	for (uint32_t i = 0; i < s->n; i++)
 		free(s->heap[i].arg);
+	free(s->in_hand);
 	free(s->heap);
+	s->in_hand = NULL;
 	s->heap = NULL;
 	s->n = s->cap = 0;
 }
@@ -63,6 +65,8 @@ void sim_at(struct sim *s, uint64_t when, void (*fire)(void *ctx, void *arg), vo
 		if (!s->heap)
 			abort();
 	}
+	if (arg == s->in_hand)
+		s->in_hand = NULL;
 	struct sim_event e = {.when = when > s->now ? when : s->now, .order = s->order++};
 	e.fire = fire;
 	e.ctx = ctx;
@@ -73,6 +77,13 @@ void sim_at(struct sim *s, uint64_t when, void (*fire)(void *ctx, void *arg), vo
 		i = (i - 1) / 2;
 	}
 	s->heap[i] = e;
+}
+
+void sim_free(struct sim *s, void *arg)
+{
+	if (arg == s->in_hand)
+		s->in_hand = NULL;
+	free(arg);
 }
 
 static struct sim_event pop(struct sim *s)
@@ -100,6 +111,7 @@ void sim_run_until(struct sim *s, uint64_t until)
 	while (s->n > 0 && s->heap[0].when <= until) {
 		struct sim_event e = pop(s);
 		s->now = e.when;
+		s->in_hand = e.arg;
 		e.fire(e.ctx, e.arg);
 	}
 	if (until > s->now)

@@ -44,6 +44,7 @@ struct sim {
 	uint32_t n, cap;
 	uint64_t order; /* of the next event */
 	struct sim_cleanup *cleanups;
+	void *in_hand; /* arg of the event that is happening, until somebody takes or frees it */
 };
 
 /* Unix time at sim->start. */
@@ -56,10 +57,11 @@ void sim_fini(struct sim *s);
 void sim_defer(struct sim *s, void (*cleanup)(void *ctx), void *ctx);
 
 /*
- * At `when` (or now, when that is past) fire(ctx, arg) runs and owns arg. An event that never fires has
- * its arg freed with free().
+ * At `when` (or now, when that is past) fire(ctx, arg) runs and owns arg: it gives it to another event
+ * or to sim_free. An event that never fires, or whose firing fails the case, has its arg freed.
  */
 void sim_at(struct sim *s, uint64_t when, void (*fire)(void *ctx, void *arg), void *ctx, void *arg);
+void sim_free(struct sim *s, void *arg);
 /* The clock moves to `until` and everything due happens. */
 void sim_run_until(struct sim *s, uint64_t until);
 void sim_run(struct sim *s, uint64_t duration);
