@@ -209,6 +209,7 @@ void node_settle(struct node *n)
 struct tun_packet {
 	unsigned incarnation;
 	const struct host *origin; /* sender of the datagram it came in; NULL: made here */
+	int kernel;                /* where the kernel's routes led when it was written */
 	size_t len;
 	uint8_t data[];
 };
@@ -244,6 +245,9 @@ static void tun_event(void *ctx, void *arg)
 	} else if (n->forwards) {
 		if (ip_ttl_decrement(p->data))
 			node_send_packet(n, p->data, p->len);
+	} else if (n->hub && p->kernel == ROUTE_TYPE_OTHER) {
+		/* The hub is a router, and its own routes know a way: the kernel's business. */
+		n->sent_on++;
 	} else {
 		char dst[ADDR_TEXT_MAX];
 		SIM_FAIL(n->sim, "%s gets a packet for %s", n->name, addr_format(&in.dst, dst));
@@ -254,12 +258,14 @@ out:
 
 static void tun_write(struct node *n, const struct pkt *pkt, const struct host *origin)
 {
+	struct ip_view ip;
 	struct tun_packet *p = malloc(sizeof *p + pkt->len);
 	if (!p)
 		abort();
 	p->incarnation = n->incarnation;
 	p->origin = origin;
 	p->len = pkt->len;
+	p->kernel = ip_peek(pkt->data, pkt->len, &ip) < 0 ? -1 : node_kernel_type(n, &ip.dst);
 	memcpy(p->data, pkt->data, pkt->len);
 	sim_at(n->sim, n->sim->now, tun_event, n, p);
 }

@@ -16,6 +16,25 @@ bool node_owns(const struct node *n, const struct ip_addr *a)
 	return false;
 }
 
+int node_kernel_type(const struct node *n, const struct ip_addr *dst)
+{
+	int type = -1, best = -1;
+	for (unsigned i = 0; i < n->n_routes; i++) {
+		const struct route_update *r = &n->routes[i];
+		if (prefix_contains(&r->prefix, dst) && r->prefix.len > best) {
+			best = r->prefix.len;
+			type = r->type;
+		}
+	}
+	for (unsigned i = 0; i < n->n_installed; i++)
+		if (prefix_contains(&n->installed[i].prefix, dst) &&
+			n->installed[i].prefix.len > best) {
+			best = n->installed[i].prefix.len;
+			type = ROUTE_TYPE_OVERLAY;
+		}
+	return type;
+}
+
 static struct prefix parse_prefix(const struct node *n, const char *text)
 {
 	struct prefix p;
