@@ -6,6 +6,8 @@ void env_log(const struct env *env, enum log_level level, const char *format, ..
 {
 	char line[512];
 	va_list args;
+	if (env->log_wanted && !env->log_wanted(env->ctx, level, format))
+		return;
 	va_start(args, format);
 	vsnprintf(line, sizeof line, format, args);
 	va_end(args);

@@ -32,6 +32,8 @@ struct env {
 	uint64_t (*wall_s)(void *ctx);                    /* unix seconds */
 	/* One line without newline. Never called per packet, never given a secret. */
 	void (*log)(void *ctx, enum log_level level, const char *line);
+	/* Is a line of this kind wanted now? Its format is what makes the kind. NULL: always. */
+	bool (*log_wanted)(void *ctx, enum log_level level, const char *format);
 };
 
 __attribute__((format(printf, 3, 4))) void env_log(

@@ -37,9 +37,14 @@
 	X(MULTICAST_FILTERED, "multicast_filtered")                                                \
 	X(OWN_PACKET, "own_packet") /* our own UDP, routed back into the tunnel */                 \
 	X(RATE_LIMITED, "rate_limited")                                                            \
-	X(RING_FULL, "ring_full")     /* the control loop is behind */                             \
-	X(ECN_ILLEGAL, "ecn_illegal") /* outer CE on an inner not-ECT packet (RFC 6040) */         \
-	X(SEND_FAILED, "send_failed") /* the socket or the TUN refused it */
+	X(RING_FULL, "ring_full")       /* the control loop is behind */                           \
+	X(ECN_ILLEGAL, "ecn_illegal")   /* outer CE on an inner not-ECT packet (RFC 6040) */       \
+	X(SEND_FAILED, "send_failed")   /* the socket or the TUN refused it */                     \
+	X(BAD_MAC, "bad_mac")           /* handshake: not by one who knows our key */              \
+	X(COOKIE_ASKED, "cookie_asked") /* handshake: it is to show its address first */           \
+	X(HANDSHAKE_REFUSED,                                                                       \
+		"handshake_refused") /* certificate, psk, age, or no handshake open */             \
+	X(TABLE_FULL, "table_full")  /* no room for one more peer or session */
 
 enum drop_reason {
 #define DROP_ENUM(id, name) DROP_##id,

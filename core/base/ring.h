@@ -24,6 +24,8 @@ void ring_fini(struct ring *r);
 /* The entry to fill, or NULL when full; visible to the consumer after ring_push. */
 void *ring_reserve(struct ring *r);
 void ring_push(struct ring *r);
+/* How many more entries there is room for, at least. Producer's. */
+uint32_t ring_room(struct ring *r);
 /* The oldest entry, or NULL when empty; it may be reused by the producer after ring_pop. */
 void *ring_peek(struct ring *r);
 void ring_pop(struct ring *r);

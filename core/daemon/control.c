@@ -8,6 +8,7 @@
 /* Armed no further ahead than this: libuv's clock stops while the machine sleeps, ours does not. */
 #define TIMER_MAX_NS (5 * NS_PER_S)
 #define RETRY_NS     (100 * NS_PER_MS) /* a descriptor that failed is left alone for a while */
+#define TURN_NS      NS_PER_MS /* for datagrams, before timers and the rest have their turn */
 
 static const uint8_t families[2] = {4, 6};
 
@@ -79,19 +80,43 @@ static void trouble(struct node *n, uv_poll_t *poll, const char *what)
 		env_log(&n->env, LOG_WARN, "%s: reading failed %u times", what, times);
 }
 
-static void on_udp(uv_poll_t *poll, int status, int events)
+static void on_rest(uv_idle_t *rest);
+
+/* As much of what was read as one turn of the loop allows; a flood of handshakes takes several. */
+static void handle_datagrams(struct node *n)
 {
-	(void)events;
-	struct node *n = poll->data;
-	int got = udp_recv(n->udp, 0, families[poll - n->udp_poll], &n->batch);
-	uint64_t now = os_now_ns();
-	for (int i = 0; i < got; i++) {
-		struct pkt_batch one = {.n = 1, .cap = 1, .v = &n->batch.v[i]};
+	uint64_t began = os_now_ns(), now = began;
+	for (; n->batch_at < n->batch_n && now - began < TURN_NS; now = os_now_ns()) {
+		struct pkt_batch one = {.n = 1, .cap = 1, .v = &n->batch.v[n->batch_at++]};
 		engine_receive(n->engine, one.v, now);
 		actions_drain(n); /* before its data is overwritten */
 		/* User data, where the system does not steer it to the workers. */
 		udp_send(n->udp, 0, &one);
 		tun_write(n->tun, 0, &one);
+	}
+	if (n->batch_at < n->batch_n)
+		uv_idle_start(&n->rest, on_rest); /* the loop does not wait, but goes round */
+	else
+		uv_idle_stop(&n->rest);
+}
+
+static void on_rest(uv_idle_t *rest)
+{
+	struct node *n = rest->data;
+	handle_datagrams(n);
+	control_settle(n);
+}
+
+static void on_udp(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	struct node *n = poll->data;
+	int got = 0;
+	if (n->batch_at == n->batch_n) {
+		got = udp_recv(n->udp, 0, families[poll - n->udp_poll], &n->batch);
+		n->batch_at = 0;
+		n->batch_n = got > 0 ? (unsigned)got : 0;
+		handle_datagrams(n);
 	}
 	if (got < 0 || status < 0)
 		trouble(n, poll, "the control socket");
@@ -130,7 +155,8 @@ static void on_bell(uv_async_t *bell)
 	struct node *n = bell->data;
 	if (n->stopping)
 		return;
-	engine_drain(n->engine, os_now_ns());
+	if (engine_drain(n->engine, os_now_ns()))
+		uv_async_send(bell);
 	control_settle(n);
 	check_lanes(n);
 }
@@ -177,12 +203,14 @@ static int open_poll(struct node *n, uv_poll_t *poll, int fd)
 
 int control_open(struct node *n)
 {
-	n->timer.data = n->bell.data = n->jobs_wake.data = n;
+	n->timer.data = n->bell.data = n->jobs_wake.data = n->rest.data = n;
 	int rc = open_signals(n);
 	if (rc == 0)
 		rc = uv_timer_init(&n->loop, &n->timer);
 	if (rc == 0)
 		rc = uv_async_init(&n->loop, &n->bell, on_bell);
+	if (rc == 0)
+		rc = uv_idle_init(&n->loop, &n->rest);
 	if (rc == 0)
 		rc = uv_async_init(&n->loop, &n->jobs_wake, on_jobs);
 	for (unsigned i = 0; i < 2 && rc == 0; i++)

@@ -1,5 +1,7 @@
 #include "core/daemon/log.h"
 
+#include "platform/platform.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +25,54 @@ void log_init(struct log *log)
 {
 	atomic_init(&log->level, LOG_INFO);
 	log->journal = getenv("JOURNAL_STREAM") != NULL;
+	atomic_flag_clear(&log->busy);
+	memset(log->kinds, 0, sizeof log->kinds);
 }
+
+/* ---- How much of one kind ---------------------------------------------------------------------- */
+
+static struct log_kind *kind_of(struct log *log, const char *format)
+{
+	unsigned i = 0;
+	while (i < LOG_KINDS - 1 && log->kinds[i].format && log->kinds[i].format != format)
+		i++;
+	log->kinds[i].format = format;
+	return &log->kinds[i];
+}
+
+bool log_wanted_at(
+	struct log *log, enum log_level level, const char *format, uint64_t now, unsigned *left_out)
+{
+	*left_out = 0;
+	if ((int)level > atomic_load_explicit(&log->level, memory_order_relaxed))
+		return false;
+	if (level == LOG_DEBUG)
+		return true;
+	while (atomic_flag_test_and_set_explicit(&log->busy, memory_order_acquire))
+		;
+	struct log_kind *kind = kind_of(log, format);
+	bool wanted = bucket_take(&kind->bucket, NS_PER_S / LOG_PER_S, LOG_BURST, now);
+	if (wanted)
+		*left_out = kind->left_out;
+	kind->left_out = wanted ? 0 : kind->left_out + 1;
+	atomic_flag_clear_explicit(&log->busy, memory_order_release);
+	return wanted;
+}
+
+bool log_wanted(void *ctx, enum log_level level, const char *format)
+{
+	char line[300];
+	unsigned left_out;
+	if (!log_wanted_at(ctx, level, format, os_now_ns(), &left_out))
+		return false;
+	if (left_out > 0) {
+		snprintf(line, sizeof line, "%u lines like the next one were left out", left_out);
+		log_write(ctx, level, line);
+	}
+	return true;
+}
+
+/* ---- Lines -------------------------------------------------------------------------------------- */
 
 static size_t stamp(char *out, size_t cap)
 {

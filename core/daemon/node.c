@@ -35,8 +35,11 @@ static uint64_t env_wall_s(void *ctx)
 static void make_env(struct node *n)
 {
 	log_init(&n->log);
-	n->env = (struct env){
-		.ctx = &n->log, .random = env_random_bytes, .wall_s = env_wall_s, .log = log_write};
+	n->env = (struct env){.ctx = &n->log,
+		.random = env_random_bytes,
+		.wall_s = env_wall_s,
+		.log = log_write,
+		.log_wanted = log_wanted};
 }
 
 static unsigned workers_wanted(const struct config *config)

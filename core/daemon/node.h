@@ -54,8 +54,10 @@ struct node {
 	uv_async_t jobs_wake;
 	uv_poll_t udp_poll[2]; /* socket 0: IPv4, IPv6 */
 	uv_poll_t netmon_poll;
-	bool polls_stopped;     /* one of these failed: the timer starts it again */
-	struct pkt_batch batch; /* datagrams of socket 0 */
+	bool polls_stopped;         /* one of these failed: the timer starts it again */
+	struct pkt_batch batch;     /* datagrams of socket 0 */
+	unsigned batch_at, batch_n; /* which of them come next */
+	uv_idle_t rest;             /* runs while there are some */
 
 	bool in_netmon; /* inside netmon_read: routes must wait */
 	struct route_order *orders;

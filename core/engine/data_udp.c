@@ -6,6 +6,12 @@
 #include "core/wire/gre.h"
 #include "core/wire/ip.h"
 
+/* What one member may ask of the control loop, and of those who hear our multicast. */
+#define CONTROL_PER_S   1000
+#define CONTROL_BURST   256 /* a bundle is 128 packets */
+#define MULTICAST_PER_S 100
+#define MULTICAST_BURST 200
+
 static bool source_allowed(
 	const struct plane *plane, const struct session *s, const struct ip_addr *src)
 {
@@ -86,7 +92,19 @@ static void hairpin(struct worker *w, const struct session *s, struct pkt *p,
 	*plan = out->id;
 }
 
-static void decide_from_peer(struct worker *w, const struct fib_view *fib, const struct session *s,
+static void multicast_from_peer(
+	struct worker *w, struct session *s, struct pkt *p, const struct ip_view *ip, uint64_t now)
+{
+	if (!multicast_permitted(p->data, ip))
+		data_drop(w, p, DROP_MULTICAST_FILTERED);
+	else if (!bucket_take_shared(
+			 &s->multicast, NS_PER_S / MULTICAST_PER_S, MULTICAST_BURST, now))
+		data_drop(w, p, DROP_RATE_LIMITED);
+	else
+		p->verdict = PKT_WRITE_TUN;
+}
+
+static void decide_from_peer(struct worker *w, const struct fib_view *fib, struct session *s,
 	struct pkt *p, uint32_t *plan, uint64_t now)
 {
 	struct ip_view ip;
@@ -105,10 +123,7 @@ static void decide_from_peer(struct worker *w, const struct fib_view *fib, const
 		return;
 	}
 	if (addr_is_multicast(&ip.dst)) {
-		if (multicast_permitted(p->data, &ip))
-			p->verdict = PKT_WRITE_TUN;
-		else
-			data_drop(w, p, DROP_MULTICAST_FILTERED);
+		multicast_from_peer(w, s, p, &ip, now);
 		return;
 	}
 	if (ip.dst.family == 6 && addr_is_link_local(&ip.dst)) {
@@ -134,7 +149,7 @@ static void decide_from_peer(struct worker *w, const struct fib_view *fib, const
 	p->verdict = PKT_WRITE_TUN;
 }
 
-static void dispatch_opened(struct worker *w, const struct fib_view *fib, const struct session *s,
+static void dispatch_opened(struct worker *w, const struct fib_view *fib, struct session *s,
 	struct pkt *p, uint32_t *plan, uint64_t now)
 {
 	uint16_t protocol;
@@ -154,7 +169,10 @@ static void dispatch_opened(struct worker *w, const struct fib_view *fib, const 
 		break;
 	case GRE_PROTO_NHRP:
 	case GRE_PROTO_CONTROL:
-		data_consume(w, EVENT_PACKET, p, s, protocol);
+		if (bucket_take_shared(&s->control, NS_PER_S / CONTROL_PER_S, CONTROL_BURST, now))
+			data_consume(w, EVENT_PACKET, p, s, protocol);
+		else
+			data_drop(w, p, DROP_RATE_LIMITED);
 		break;
 	case GRE_PROTO_KEEPALIVE:
 		p->verdict = PKT_CONSUMED;
@@ -216,6 +234,21 @@ static void report_run(struct worker *w, struct session *s, const struct pkt *ne
 		ring_push(&w->events);
 }
 
+/* Once a second and source, so that one who repeats himself does not use up what is for all. */
+static void report_unknown(struct worker *w, uint32_t index, const struct pkt *p, uint64_t now)
+{
+	const struct ip_addr *source = &p->remote.addr;
+	struct event *ev;
+	if (ring_room(&w->events) <= WORKER_EVENTS_KEPT ||
+		!data_limit(w, EVENT_UNKNOWN, source, sizeof *source, NS_PER_S, now) ||
+		!bucket_take(&w->unknown, NS_PER_S / 1000, 100, now) ||
+		!(ev = data_event(w, EVENT_UNKNOWN, p, NULL)))
+		return;
+	ev->local_index = index;
+	ev->len = (uint16_t)p->len;
+	ring_push(&w->events);
+}
+
 static void receive_run(struct worker *w, const struct fib_view *fib,
 	const struct sealed_header *header, struct pkt_batch *b, unsigned from, unsigned to,
 	uint64_t now)
@@ -229,13 +262,8 @@ static void receive_run(struct worker *w, const struct fib_view *fib,
 	if (why != DROP_NONE) {
 		for (unsigned i = from; i < to; i++)
 			data_drop(w, &b->v[i], why);
-		struct event *ev;
-		if (!s && bucket_take(&w->unknown, NS_PER_S / 1000, 100, now) &&
-			(ev = data_event(w, EVENT_UNKNOWN, &b->v[from], NULL))) {
-			ev->local_index = header->index;
-			ev->len = (uint16_t)b->v[from].len;
-			ring_push(&w->events);
-		}
+		if (!s)
+			report_unknown(w, header->index, &b->v[from], now);
 		return;
 	}
 	open_run(w, s, header->lane, b, from, to, &newest);
@@ -269,7 +297,11 @@ static void unsealed(struct worker *w, struct pkt *p)
 		data_drop(w, p, DROP_BAD_OUTER);
 		return;
 	}
-	data_consume(w, EVENT_DATAGRAM, p, NULL, 0);
+	/* Strangers may fill half of the ring: the rest is for what opened. */
+	if (ring_room(&w->events) > WORKER_EVENTS_KEPT)
+		data_consume(w, EVENT_DATAGRAM, p, NULL, 0);
+	else
+		data_drop(w, p, DROP_RING_FULL);
 }
 
 void data_from_udp(struct worker *w, struct pkt_batch *b, uint64_t now)

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TURN_EVENTS                                                                                \
+	32 /* of one worker; each may cause a few datagrams, for which there is a queue */
+
 _Static_assert((int)ROUTE_TYPE_OVERLAY == FIB_OVERLAY && (int)ROUTE_TYPE_LOCAL == FIB_LOCAL &&
 		(int)ROUTE_TYPE_OTHER == FIB_OTHER && (int)ROUTE_TYPE_REJECT == FIB_REJECT,
 	"the facade's route types are the FIB's");
@@ -234,8 +237,10 @@ static struct session *session_of(struct engine *e, const struct event *ev)
 
 static void replicate(struct engine *e, const struct event *ev, uint64_t now)
 {
-	if (!bucket_take(&e->multicast, NS_PER_S / 100, 200, now))
+	if (!bucket_take(&e->multicast, NS_PER_S / 100, 200, now)) {
+		e->peers.dropped[DROP_RATE_LIMITED]++;
 		return;
+	}
 	uint16_t protocol = ev->data[0] >> 4 == 6 ? GRE_PROTO_IPV6 : GRE_PROTO_IPV4;
 	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
 		struct peer *p = peer_at(&e->peers, i);
@@ -259,6 +264,7 @@ static void confirmed(struct engine *e, struct session *s, const struct event *e
 	}
 	memcpy(p->timestamp, p->next_timestamp, sizeof p->timestamp);
 	p->response_len = 0;
+	admit_member(&e->peers.admission, &ev->remote.addr, now);
 	peer_install(&e->peers, p, s, &ev->remote, &ev->local, now);
 }
 
@@ -303,18 +309,21 @@ static void handle_event(struct engine *e, struct event *ev, uint64_t now)
 	}
 }
 
-void engine_drain(struct engine *e, uint64_t now)
+bool engine_drain(struct engine *e, uint64_t now)
 {
+	bool more = false;
 	for (unsigned i = 0; i <= e->n_workers; i++) {
 		struct event *ev;
-		for (unsigned k = 0; k < WORKER_EVENTS && (ev = ring_peek(&e->workers[i].events));
+		for (unsigned k = 0; k < TURN_EVENTS && (ev = ring_peek(&e->workers[i].events));
 			k++) {
 			handle_event(e, ev, now);
 			ring_pop(&e->workers[i].events);
 		}
+		more = more || ring_peek(&e->workers[i].events);
 	}
 	nhrp_routes_changed(&e->nhrp, now);
 	sessions_reclaim(&e->plane.sessions);
+	return more;
 }
 
 uint64_t engine_deadline(const struct engine *e)

@@ -69,8 +69,11 @@ void engine_stop(struct engine *e, uint64_t now);
  * the data path: PKT_WRITE_TUN and PKT_SEND_UDP are for the caller to carry out. Data is scratch.
  */
 void engine_receive(struct engine *e, struct pkt *p, uint64_t now);
-/* Empty the workers' rings. Call when a worker rang, and after each batch in the simulator. */
-void engine_drain(struct engine *e, uint64_t now);
+/*
+ * Read from the workers' rings, so much as makes one turn of the loop. Call when a worker rang, and after
+ * each batch in the simulator. True: there is more; see to timers and actions, then call again.
+ */
+bool engine_drain(struct engine *e, uint64_t now);
 /* Earliest moment at which engine_timer wants to run. TS_NEVER = none. */
 uint64_t engine_deadline(const struct engine *e);
 void engine_timer(struct engine *e, uint64_t now);

@@ -65,6 +65,8 @@ void engine_view_counters(const struct engine *e, struct data_counters *out)
 		for (unsigned d = 0; d < DROP_COUNT; d++)
 			out->dropped[d] += value(&c->dropped[d]);
 	}
+	for (unsigned d = 0; d < DROP_COUNT; d++)
+		out->dropped[d] += e->peers.dropped[d];
 }
 
 static const char *path_text(const struct engine *e, const struct peer *p)

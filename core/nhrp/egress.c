@@ -37,7 +37,8 @@ static void start_punching(struct nhrp *n, const struct nhrp_packet *request, ui
 	struct candidate to[PUNCH_CANDIDATES];
 	unsigned count = 0;
 	if (!v->have_punch || !v->have_static_key ||
-		memcmp(v->static_key, n->peers->id->public_key, KEY_LEN) == 0)
+		memcmp(v->static_key, n->peers->id->public_key, KEY_LEN) == 0 ||
+		!bucket_take(&n->punches, NS_PER_S / NHRP_ORDERS_PER_S, NHRP_ORDERS_PER_S, now))
 		return;
 	for (unsigned i = 0; i < v->n_candidates && i < PUNCH_CANDIDATES; i++)
 		to[count++] = (struct candidate){

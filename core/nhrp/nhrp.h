@@ -29,7 +29,10 @@
 #define NHRP_HOLDING_MIN  30
 #define NHRP_HOLDING_MAX  7200
 #define NHRP_PREFIX_LINES 16
-#define NHRP_NONE         UINT32_MAX
+#define NHRP_ORDERS_PER_S 20 /* punches that one node is made to begin, burst the same */
+/* Bindings of one client: twice what a config can name, for the old ones go after the new ones came. */
+#define NHRP_CLIENT_MAX (2 * (CERT_ADDRESSES_MAX + NHRP_PREFIX_LINES))
+#define NHRP_NONE       UINT32_MAX
 
 struct nhrp_config {
 	uint16_t holding_time_s;
@@ -63,7 +66,9 @@ struct binding {
 struct nhs_client {
 	uint32_t first; /* binding; NHRP_NONE */
 	struct timer expiry;
-	struct bucket requests; /* resolutions it may ask */
+	struct bucket requests;  /* resolutions it may ask */
+	struct bucket orders;    /* resolutions that make it punch */
+	struct bucket redirects; /* traffic indications to it */
 };
 
 struct refusal {
@@ -175,7 +180,7 @@ struct nhrp {
 		uint64_t key, next, gap;
 	} * redirects;
 	uint64_t redirect_seed[2];
-	struct bucket errors;
+	struct bucket errors, punches; /* punches: begun at somebody else's wish */
 
 	struct hashmap installed; /* prefix -> index below */
 	struct {

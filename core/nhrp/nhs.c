@@ -117,6 +117,14 @@ static struct binding *find_binding(struct nhrp *n, uint32_t peer, const struct 
 	return NULL;
 }
 
+static unsigned count_bindings(const struct nhrp *n, uint32_t peer)
+{
+	unsigned count = 0;
+	for (uint32_t i = n->clients[peer].first; i != NHRP_NONE; i = n->bindings[i].next)
+		count++;
+	return count;
+}
+
 /* Code 14: another key holds the address and is alive. A dead one gives way. */
 static bool held_by_another(struct nhrp *n, struct peer *p, const struct ip_addr *a, uint64_t now)
 {
@@ -148,7 +156,7 @@ static uint8_t bind(struct nhrp *n, struct peer *p, const struct prefix *prefix,
 	char name[64], text[PREFIX_TEXT_MAX];
 	struct binding *b = find_binding(n, p->id, prefix);
 	if (!b) {
-		if (n->n_bindings == n->max_bindings)
+		if (n->n_bindings == n->max_bindings || count_bindings(n, p->id) >= NHRP_CLIENT_MAX)
 			return NHRP_CODE_NO_RESOURCES;
 		uint32_t i = n->binding_hint;
 		while (n->bindings[i].used)

@@ -40,7 +40,9 @@ void nhrp_hairpin(struct nhrp *n, struct peer *p, const uint8_t *ip, size_t len,
 		return;
 	src = addr_from_bytes(family, ip + (family == 4 ? 12 : 8));
 	dst = addr_from_bytes(family, ip + (family == 4 ? 16 : 24));
-	if (!may_tell(n, p, &dst, now))
+	/* All its destinations together as often as it may ask. */
+	if (!may_tell(n, p, &dst, now) ||
+		!bucket_take(&n->clients[p->id].redirects, NS_PER_S / 10, 50, now))
 		return;
 	nhrp_begin(n, &packet, NHRP_TRAFFIC_INDICATION, p, family);
 	/* The one to be told is the source of the packet, whatever the draft's prose says. */

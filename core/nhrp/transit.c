@@ -51,15 +51,27 @@ static void negative(
 	nhrp_send(n, p, request, now);
 }
 
-/* The client may ask in its own name only, so often, and with its own key. */
-static bool may_ask(struct nhrp *n, struct peer *p, const struct nhrp_packet *request, uint64_t now)
+/* The client may ask in its own name only, with its own key, and so often. A NAK code, 0 = it may. */
+static uint8_t refuse(
+	struct nhrp *n, struct peer *p, const struct nhrp_packet *request, uint64_t now)
 {
 	if (p->cert.role & CERT_HUB)
-		return true;
-	return cert_owns_address(&p->cert, &request->src_proto) &&
-		(!request->vendor.have_static_key ||
-			memcmp(request->vendor.static_key, p->key, KEY_LEN) == 0) &&
-		bucket_take(&n->clients[p->id].requests, NS_PER_S / 10, 50, now);
+		return 0;
+	if (!cert_owns_address(&p->cert, &request->src_proto) ||
+		(request->vendor.have_static_key &&
+			memcmp(request->vendor.static_key, p->key, KEY_LEN) != 0))
+		return NHRP_CODE_PROHIBITED;
+	return bucket_take(&n->clients[p->id].requests, NS_PER_S / 10, 50, now)
+		? 0
+		: NHRP_CODE_NO_RESOURCES;
+}
+
+/* What is passed on makes its receiver send probes: whoever asks, so many a second. */
+static bool may_order(struct nhrp *n, const struct peer *to, uint64_t now)
+{
+	return (to->cert.role & CERT_HUB) ||
+		bucket_take(&n->clients[to->id].orders, NS_PER_S / NHRP_ORDERS_PER_S,
+			NHRP_ORDERS_PER_S, now);
 }
 
 void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
@@ -67,8 +79,9 @@ void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request
 {
 	struct fib_hop hop;
 	struct fib_view view = fib_snapshot(n->fib);
-	if (!may_ask(n, p, request, now)) {
-		negative(n, p, request, NHRP_CODE_PROHIBITED, now);
+	uint8_t code = refuse(n, p, request, now);
+	if (code) {
+		negative(n, p, request, code, now);
 		return;
 	}
 	/* Whoever hears a client first says where it is: a hub, or we if it asks us directly. */
@@ -96,6 +109,10 @@ void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request
 	}
 	if (in_list(n, &request->forward)) {
 		nhrp_error(n, p, NHRP_ERROR_LOOP, 0, data, len, request, now);
+		return;
+	}
+	if (!may_order(n, to, now)) {
+		negative(n, p, request, NHRP_CODE_NO_RESOURCES, now);
 		return;
 	}
 	request->hop_count--;

@@ -14,9 +14,12 @@
 #define MAX_UDP        PKT_ROOM /* what a slot takes */
 #define MAX_UDP_LEAST  1232     /* what a handshake message may need */
 #define RESET_MIN_LEN  36
-/* INITIATIONs a second, from all sources together, above which cookies are asked for. */
-#define LOAD_PER_S 500
-#define LOAD_BURST 250
+#define ANSWERS_PER_S  20 /* RESPONSEs to one INITIATION that are looked into */
+
+static void count(struct peers *t, enum drop_reason why)
+{
+	t->dropped[why]++;
+}
 
 static void send_handshake(struct peers *t, const struct endpoint *to, const struct ip_addr *from,
 	const uint8_t *message, size_t len)
@@ -91,6 +94,7 @@ void connect_start(struct peers *t, struct peer *p, const struct endpoint *to,
 	in->from = *from;
 	in->tries = 0;
 	in->started = now;
+	in->answers = (struct bucket){0};
 	connect_resend(t, p, now);
 }
 
@@ -131,7 +135,7 @@ static struct peer *waiting_peer(const struct peers *t, uint32_t index)
 	return p && p->init.active && p->init.session == s->id ? p : NULL;
 }
 
-static int fill_session(struct session *s, struct handshake *hs, uint8_t cipher,
+static int fill_session(struct sessions *t, struct session *s, struct handshake *hs, uint8_t cipher,
 	uint32_t remote_index, uint16_t max_udp, const uint8_t token[MAC_LEN],
 	const struct cert *cert, uint64_t now)
 {
@@ -144,7 +148,7 @@ static int fill_session(struct session *s, struct handshake *hs, uint8_t cipher,
 		err = aead_key_init(&s->rx, cipher, rx);
 	prim_wipe(tx, sizeof tx);
 	prim_wipe(rx, sizeof rx);
-	s->remote_index = remote_index;
+	session_set_remote(t, s, remote_index);
 	s->peer_max_udp = max_udp;
 	memcpy(s->reset_token, token, MAC_LEN);
 	s->cert = *cert;
@@ -171,9 +175,23 @@ static void receive_response(struct peers *t, uint8_t *msg, size_t len, uint32_t
 	struct cert cert;
 	char name[64], at[ENDPOINT_TEXT_MAX];
 	struct peer *p = waiting_peer(t, receiver);
-	if (!p || !handshake_check_mac1(t->id, msg, len) ||
-		handshake_finish(&p->init.hs, msg, len, &answer) < 0)
+	if (!p) {
+		count(t, DROP_HANDSHAKE_REFUSED);
 		return;
+	}
+	if (!handshake_check_mac1(t->id, msg, len)) {
+		count(t, DROP_BAD_MAC);
+		return;
+	}
+	/* Only who has seen our INITIATION knows the index. It may have seen mac1's key as well. */
+	if (!bucket_take(&p->init.answers, NS_PER_S / ANSWERS_PER_S, ANSWERS_PER_S, now)) {
+		count(t, DROP_RATE_LIMITED);
+		return;
+	}
+	if (handshake_finish(&p->init.hs, msg, len, &answer) < 0) {
+		count(t, DROP_HANDSHAKE_REFUSED);
+		return;
+	}
 	struct session *s = session_at(t->sessions, p->init.session);
 	int err = check_member(t, answer.certificate, answer.certificate_len, p->key, &cert);
 	if (!err && !(allowed_ciphers(t) >> answer.cipher & 1))
@@ -181,8 +199,8 @@ static void receive_response(struct peers *t, uint8_t *msg, size_t len, uint32_t
 	if (!err)
 		err = session_set_lanes(t->sessions, s, answer.lanes);
 	if (!err)
-		err = fill_session(s, &p->init.hs, answer.cipher, answer.index, answer.max_udp,
-			answer.reset_token, &cert, now);
+		err = fill_session(t->sessions, s, &p->init.hs, answer.cipher, answer.index,
+			answer.max_udp, answer.reset_token, &cert, now);
 	if (err) {
 		env_log(t->env, LOG_WARN, "%s at %s: handshake refused here: certificate %s",
 			peer_name(p, name), endpoint_format(from, at), err_name(err));
@@ -215,33 +233,37 @@ static void answer_cookie(struct peers *t, const uint8_t *msg, size_t len,
 	const struct endpoint *from, const struct ip_addr *local, uint64_t now)
 {
 	uint8_t out[GRE_PLAIN_LEN + MESSAGE_COOKIE_LEN];
-	if (!bucket_take(&t->cookies_sent, NS_PER_S / 10000, 1000, now))
+	if (!admit_cookie(&t->admission, &from->addr, now)) {
+		count(t, DROP_RATE_LIMITED);
 		return;
+	}
+	count(t, DROP_COOKIE_ASKED);
 	gre_handshake_write(out);
 	if (cookie_build(&t->cookies, t->env, t->id->cookie_key, msg, len, from,
 		    out + GRE_PLAIN_LEN, now) == 0)
 		send_handshake(t, from, local, out, sizeof out);
 }
 
-/* Which bucket a source's messages come out of: IPv4 /32, IPv6 /64. */
-static size_t source_slot(const struct peers *t, const struct ip_addr *a)
-{
-	return siphash(t->source_seed, a->bytes, a->family == 4 ? 4 : 8) % PEER_SOURCES;
-}
-
-/* Step 3: may a stranger cost us a DH now? Answers a COOKIE instead when under load. */
+/* Steps 2 to 4: may it cost us a DH now? */
 static bool admitted(struct peers *t, const uint8_t *msg, size_t len, const struct endpoint *from,
 	const struct ip_addr *local, bool *proven, uint64_t now)
 {
-	if (!bucket_take(&t->load, NS_PER_S / LOAD_PER_S, LOAD_BURST, now))
-		t->loaded_until = now + NS_PER_S;
-	*proven = cookie_check_mac2(&t->cookies, t->env, msg, len, from, now);
-	if (now < t->loaded_until && !*proven) {
-		answer_cookie(t, msg, len, from, local, now);
+	if (!handshake_check_mac1(t->id, msg, len)) {
+		count(t, DROP_BAD_MAC);
 		return false;
 	}
-	return bucket_take(
-		&t->sources[source_slot(t, &from->addr)], NS_PER_S / 20, *proven ? 100 : 20, now);
+	*proven = cookie_check_mac2(&t->cookies, t->env, msg, len, from, now);
+	switch (admit_initiation(&t->admission, &from->addr, *proven, now)) {
+	case ADMIT_YES:
+		return true;
+	case ADMIT_COOKIE:
+		answer_cookie(t, msg, len, from, local, now);
+		return false;
+	case ADMIT_NO:
+		break;
+	}
+	count(t, DROP_RATE_LIMITED);
+	return false;
 }
 
 /* Step 8: newer than what was confirmed and than what waits, or the source has shown itself. */
@@ -253,13 +275,44 @@ static bool timestamp_allowed(struct peer *p, const uint8_t *stamp, bool proven,
 	return newer || (proven && bucket_take(&p->stale, NS_PER_S, 1, now));
 }
 
+/* Nobody confirmed it in time, or a newer handshake needs its place. */
+static void forget_half_open(struct peers *t, const struct half_open *h, uint64_t now)
+{
+	struct peer *p = peer_at(t, h->peer);
+	struct session *s = p && p->next == h->session ? session_at(t->sessions, p->next) : NULL;
+	if (!s || s->local_index != h->index)
+		return;
+	p->next = SESSION_NONE;
+	p->response_len = 0;
+	session_end(t->sessions, s);
+	peer_wake(t, p, now); /* it goes, if that was all */
+}
+
+static void note_half_open(
+	struct peers *t, const struct peer *p, const struct session *s, uint64_t now)
+{
+	struct half_open oldest, new = {.peer = p->id, .session = s->id, .index = s->local_index};
+	admit_half_open(&t->admission, &new, &oldest);
+	forget_half_open(t, &oldest, now);
+}
+
+static void no_room(struct peers *t, const char *what, const struct endpoint *from)
+{
+	char at[ENDPOINT_TEXT_MAX];
+	count(t, DROP_TABLE_FULL);
+	env_log(t->env, LOG_WARN, "handshake from %s refused: the %s table is full",
+		endpoint_format(from, at), what);
+}
+
 static void respond(struct peers *t, struct handshake *hs, struct peer *p,
 	const struct handshake_offer *offer, const struct cert *cert, const struct endpoint *from,
 	const struct ip_addr *local, uint64_t now)
 {
 	struct session *s = session_new(t->sessions, offer->lanes, t->env);
-	if (!s)
+	if (!s) {
+		no_room(t, "session", from);
 		return;
+	}
 	s->peer = p->id;
 	uint8_t cipher = aead_choose(offer->ciphers, allowed_ciphers(t));
 	struct handshake_answer answer = {
@@ -277,8 +330,9 @@ static void respond(struct peers *t, struct handshake *hs, struct peer *p,
 	int len = handshake_respond(hs, t->env, NULL, &answer, p->response + GRE_PLAIN_LEN,
 		sizeof p->response - GRE_PLAIN_LEN);
 	if (len < 0 ||
-		fill_session(s, hs, cipher, remote_index, offer->max_udp, offer->reset_token, cert,
-			now) < 0) {
+		fill_session(t->sessions, s, hs, cipher, remote_index, offer->max_udp,
+			offer->reset_token, cert, now) < 0) {
+		count(t, DROP_HANDSHAKE_REFUSED);
 		session_end(t->sessions, s);
 		p->response_len = 0;
 		return;
@@ -292,6 +346,7 @@ static void respond(struct peers *t, struct handshake *hs, struct peer *p,
 	p->next_until = now + HALF_OPEN_NS;
 	memcpy(p->next_timestamp, offer->timestamp, sizeof p->next_timestamp);
 	session_publish(t->sessions, s, SESSION_UNCONFIRMED);
+	note_half_open(t, p, s, now);
 	send_handshake(t, from, local, p->response, p->response_len);
 	if (!timer_armed(&p->timer) || p->timer.deadline > p->next_until)
 		timer_arm(t->timers, &p->timer, p->next_until);
@@ -306,14 +361,15 @@ static void receive_initiation(struct peers *t, uint8_t *msg, size_t len,
 	uint8_t key[KEY_LEN], mac1[MAC_LEN], copy[1232];
 	char at[ENDPOINT_TEXT_MAX];
 	bool proven;
-	if (!handshake_check_mac1(t->id, msg, len) || len > sizeof copy ||
-		!admitted(t, msg, len, from, local, &proven, now))
+	if (len > sizeof copy || !admitted(t, msg, len, from, local, &proven, now))
 		return;
 	memcpy(mac1, cookie_mac1_of(msg, len), sizeof mac1);
-	memcpy(copy, msg,
-		len); /* the opening is in place, a COOKIE answers the bytes as they came */
-	if (handshake_begin(&hs, t->id, msg, len, key) < 0)
+	/* The opening is in place; a COOKIE answers the bytes as they came. */
+	memcpy(copy, msg, len);
+	if (handshake_begin(&hs, t->id, msg, len, key) < 0) {
+		count(t, DROP_HANDSHAKE_REFUSED);
 		return;
+	}
 	struct peer *p = peer_find(t, key);
 	if (p && p->next != SESSION_NONE && prim_equal(p->answered_mac1, mac1, MAC_LEN)) {
 		handshake_wipe(&hs);
@@ -335,14 +391,18 @@ static void receive_initiation(struct peers *t, uint8_t *msg, size_t len,
 		err = ERR_FORBIDDEN;
 	if (!err && !p)
 		p = peer_obtain(t, key, now);
-	if (!err && p) {
+	if (!err && !p) {
+		no_room(t, "peer", from);
+	} else if (!err) {
 		if (!p->known)
 			memcpy(p->cert.name, cert.name, sizeof p->cert.name);
 		memcpy(p->answered_mac1, mac1, sizeof mac1);
 		respond(t, &hs, p, &offer, &cert, from, local, now);
-	} else if (err && err != ERR_AUTH && bucket_take(&t->resets, NS_PER_S / 10, 10, now)) {
-		env_log(t->env, LOG_WARN, "handshake from %s refused: certificate %s",
-			endpoint_format(from, at), err_name(err));
+	} else {
+		count(t, DROP_HANDSHAKE_REFUSED);
+		if (err != ERR_AUTH)
+			env_log(t->env, LOG_WARN, "handshake from %s refused: certificate %s",
+				endpoint_format(from, at), err_name(err));
 	}
 	handshake_wipe(&hs);
 }
@@ -354,48 +414,57 @@ void connect_unknown(struct peers *t, uint32_t index, size_t len, const struct e
 {
 	uint8_t out[GRE_PLAIN_LEN + MESSAGE_RESET_LEN];
 	/* Longer than what we answer with, so that two confused nodes do not talk for ever. */
-	if (len <= RESET_MIN_LEN || index == 0 ||
-		!bucket_take(&t->resets, NS_PER_S / 1000, 100, now) ||
-		!bucket_take(&t->reset_sources[source_slot(t, &from->addr)], NS_PER_S, 1, now))
+	if (len <= RESET_MIN_LEN || index == 0 || !admit_reset(&t->admission, &from->addr, now))
 		return;
 	gre_handshake_write(out);
 	reset_build(out + GRE_PLAIN_LEN, t->env, t->id->reset_key, index);
 	send_handshake(t, from, local, out, sizeof out);
 }
 
+static struct peer *peer_of_remote(struct peers *t, uint32_t index, const struct endpoint *from)
+{
+	for (const struct session *s = NULL; (s = session_by_remote(t->sessions, index, s));) {
+		struct peer *p = peer_at(t, s->peer);
+		if (p && p->current == s->id && endpoint_equal(&p->endpoint, from))
+			return p;
+	}
+	return NULL;
+}
+
 static void receive_reset(struct peers *t, const uint8_t *msg, size_t len, uint32_t index,
 	const struct endpoint *from, uint64_t now)
 {
 	char name[64];
-	if (!bucket_take(&t->resets, NS_PER_S / 50, 50, now))
-		return;
-	for (uint32_t i = 0; i < t->n_fresh; i++) {
-		struct peer *p = &t->v[i];
-		struct session *s = p->used ? session_at(t->sessions, p->current) : NULL;
-		if (!s || s->remote_index != index || !endpoint_equal(&p->endpoint, from))
-			continue;
-		if (!reset_check(msg, len, s->reset_token) ||
-			!bucket_take(&p->resets, 5 * NS_PER_S, 1, now))
-			return;
-		env_log(t->env, LOG_INFO, "%s: has lost our session (reset): new handshake",
-			peer_name(p, name));
-		p->lost_us = true;
-		connect_abandon(t, p);
-		connect_start(t, p, &p->endpoint, &p->local, 0, now);
+	struct peer *p = peer_of_remote(t, index, from);
+	if (!p || !reset_check(msg, len, session_at(t->sessions, p->current)->reset_token)) {
+		count(t, DROP_HANDSHAKE_REFUSED);
 		return;
 	}
+	if (!bucket_take(&p->resets, 5 * NS_PER_S, 1, now)) {
+		count(t, DROP_RATE_LIMITED);
+		return;
+	}
+	env_log(t->env, LOG_INFO, "%s: has lost our session (reset): new handshake",
+		peer_name(p, name));
+	p->lost_us = true;
+	connect_abandon(t, p);
+	connect_start(t, p, &p->endpoint, &p->local, 0, now);
 }
 
 void connect_receive(struct peers *t, uint8_t *data, size_t len, const struct endpoint *from,
 	const struct ip_addr *local, uint64_t now)
 {
 	struct message_header header;
-	if (gre_classify(data, len) != GRE_HANDSHAKE)
+	if (gre_classify(data, len) != GRE_HANDSHAKE) {
+		count(t, DROP_BAD_OUTER);
 		return;
+	}
 	data += GRE_PLAIN_LEN;
 	len -= GRE_PLAIN_LEN;
-	if (message_peek(data, len, &header) < 0)
+	if (message_peek(data, len, &header) < 0) {
+		count(t, DROP_MALFORMED);
 		return;
+	}
 	switch (header.type) {
 	case MESSAGE_INITIATION:
 		receive_initiation(t, data, len, from, local, now);

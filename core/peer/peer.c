@@ -30,12 +30,9 @@ int peers_init(struct peers *t, uint32_t max, struct sessions *sessions,
 	t->env = env;
 	t->ops = *ops;
 	t->v = calloc(max, sizeof *t->v);
-	t->sources = calloc(PEER_SOURCES, sizeof *t->sources);
-	t->reset_sources = calloc(PEER_SOURCES, sizeof *t->reset_sources);
 	t->assembly.bytes = malloc(BUNDLE_MAX);
 	t->assembly.peer = PEER_NONE;
-	env->random(env->ctx, t->source_seed, sizeof t->source_seed);
-	if (!t->v || !t->sources || !t->reset_sources || !t->assembly.bytes ||
+	if (!t->v || !t->assembly.bytes || admit_init(&t->admission, env) != 0 ||
 		hashmap_init(&t->by_key, max, KEY_LEN, env)) {
 		peers_fini(t);
 		return ERR_NO_SPACE;
@@ -52,13 +49,10 @@ void peers_fini(struct peers *t)
 	cookie_jar_wipe(&t->cookies);
 	prim_wipe(t->punches, sizeof t->punches);
 	free(t->v);
-	free(t->sources);
-	free(t->reset_sources);
+	admit_fini(&t->admission);
 	free(t->assembly.bytes);
 	hashmap_fini(&t->by_key);
 	t->v = NULL;
-	t->sources = NULL;
-	t->reset_sources = NULL;
 	t->assembly.bytes = NULL;
 }
 

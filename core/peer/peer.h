@@ -3,11 +3,13 @@
 
 #include "core/base/bucket.h"
 #include "core/base/hashmap.h"
+#include "core/base/pkt.h"
 #include "core/base/timer.h"
 #include "core/crypto/cookie.h"
 #include "core/crypto/handshake.h"
 #include "core/crypto/probe.h"
 #include "core/crypto/reset.h"
+#include "core/peer/admit.h"
 #include "core/peer/session.h"
 #include "core/trust/trust.h"
 #include "core/wire/gre.h"
@@ -18,6 +20,7 @@
  *
  *   peer.c      the table, sending, coming and going of sessions
  *   connect.c   handshakes of both roles, cookies, RESET
+ *   admit.c     how much of that strangers may ask for
  *   liveness.c  timers of one peer: retransmission, rekey, keepalive, dead-peer detection
  *   frames.c    control frames: PING, PATH_CHALLENGE, CLOSE, the bundle's transfer
  *   punch.c     candidates, probes
@@ -27,7 +30,6 @@
 #define PEER_ENDPOINTS_MAX 8
 #define PUNCH_CANDIDATES   8
 #define PUNCH_MAX          256
-#define PEER_SOURCES       4096 /* buckets by source */
 #define HALF_OPEN_NS       (10 * NS_PER_S)
 
 enum path_state {
@@ -47,6 +49,7 @@ struct initiation {
 	uint8_t message[GRE_PLAIN_LEN + 1232];
 	unsigned tries;
 	uint64_t started, next;
+	struct bucket answers; /* RESPONSEs that may cost a DH */
 };
 
 struct peer {
@@ -192,12 +195,8 @@ struct peers {
 	struct timer_heap *timers;
 	const struct env *env;
 	struct peer_ops ops;
-	/* limits on what strangers make us do */
-	struct bucket load, resets, cookies_sent;
-	uint64_t loaded_until;
-	struct bucket *sources;       /* INITIATIONs, by hash of the source */
-	struct bucket *reset_sources; /* RESETs sent, likewise */
-	uint64_t source_seed[2];
+	struct admission admission;   /* limits on what strangers make us do */
+	uint64_t dropped[DROP_COUNT]; /* handshake messages, by reason */
 	struct punch punches[PUNCH_MAX];
 	struct assembly assembly;
 	struct ip_addr own[32]; /* interface addresses, underlay */

@@ -23,10 +23,11 @@ int sessions_init(
 		.ended_head = SESSION_NONE};
 	t->slots = calloc(max_sessions, sizeof *t->slots);
 	t->buckets = calloc(buckets, sizeof *t->buckets);
+	t->by_remote = calloc(buckets, sizeof *t->by_remote);
 	t->lanes = calloc(t->n_lanes, sizeof *t->lanes);
 	t->free_lanes = calloc(t->n_lanes, sizeof *t->free_lanes);
 	t->paths = calloc(max_peers, sizeof *t->paths);
-	if (!t->slots || !t->buckets || !t->lanes || !t->free_lanes || !t->paths) {
+	if (!t->slots || !t->buckets || !t->by_remote || !t->lanes || !t->free_lanes || !t->paths) {
 		sessions_fini(t);
 		return ERR_NO_SPACE;
 	}
@@ -41,6 +42,7 @@ void sessions_fini(struct sessions *t)
 		prim_wipe(t->slots, t->n_fresh * sizeof *t->slots);
 	free(t->slots);
 	free((void *)t->buckets);
+	free(t->by_remote);
 	free(t->lanes);
 	free(t->free_lanes);
 	free(t->paths);
@@ -95,6 +97,32 @@ struct session *session_new(struct sessions *t, uint8_t peer_lanes, const struct
 	return s;
 }
 
+void session_set_remote(struct sessions *t, struct session *s, uint32_t remote_index)
+{
+	uint32_t *head = &t->by_remote[remote_index & t->bucket_mask];
+	s->remote_index = remote_index;
+	s->next_remote = *head;
+	*head = s->id + 1;
+}
+
+struct session *session_by_remote(
+	const struct sessions *t, uint32_t remote_index, const struct session *last)
+{
+	uint32_t entry = last ? last->next_remote : t->by_remote[remote_index & t->bucket_mask];
+	while (entry != 0 && t->slots[entry - 1].remote_index != remote_index)
+		entry = t->slots[entry - 1].next_remote;
+	return entry == 0 ? NULL : &t->slots[entry - 1];
+}
+
+static void forget_remote(struct sessions *t, const struct session *s)
+{
+	uint32_t *link = &t->by_remote[s->remote_index & t->bucket_mask];
+	while (*link != 0 && *link != s->id + 1)
+		link = &t->slots[*link - 1].next_remote;
+	if (*link != 0)
+		*link = s->next_remote;
+}
+
 void session_publish(struct sessions *t, struct session *s, enum session_state state)
 {
 	(void)t;
@@ -108,6 +136,7 @@ void session_end(struct sessions *t, struct session *s)
 	atomic_store_explicit(&s->state, SESSION_ENDED, memory_order_release);
 	atomic_store_explicit(
 		&t->buckets[s->local_index & t->bucket_mask], 0, memory_order_release);
+	forget_remote(t, s);
 	s->ended_stamp = epoch_retire(t->epoch);
 	s->next_free = SESSION_NONE;
 	if (t->ended_head == SESSION_NONE)

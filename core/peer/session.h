@@ -1,6 +1,7 @@
 #ifndef WARREN_PEER_SESSION_H
 #define WARREN_PEER_SESSION_H
 
+#include "core/base/bucket.h"
 #include "core/base/epoch.h"
 #include "core/crypto/primitives.h"
 #include "core/crypto/replay.h"
@@ -51,10 +52,13 @@ struct session {
 	_Atomic uint8_t state;                            /* enum session_state */
 	_Atomic uint32_t next_sequence[SEALED_LANES_MAX]; /* ours; each lane has one writer */
 	_Atomic uint64_t tx_messages, tx_blocks, failed_opens;
+	/* limits on what the peer may make us do: NHRP and control packets, multicast */
+	struct shared_bucket control, multicast;
 
 	/* the control loop's own */
 	uint64_t ended_stamp;
-	uint32_t next_free; /* also: the next one that has ended */
+	uint32_t next_free;   /* also: the next one that has ended */
+	uint32_t next_remote; /* with the same bucket of remote_index */
 };
 
 /* What workers know of a peer. */
@@ -75,6 +79,7 @@ struct sessions {
 	uint32_t n_slots, free_head;
 	uint32_t n_fresh;          /* slots from here on have never been used */
 	_Atomic uint32_t *buckets; /* slot id + 1 by index & mask; 0 = empty */
+	uint32_t *by_remote;       /* likewise by remote_index, as chains: the control loop's */
 	uint32_t bucket_mask;
 	struct lane *lanes; /* pool */
 	uint32_t *free_lanes;
@@ -96,6 +101,11 @@ void sessions_fini(struct sessions *t);
 struct session *session_new(struct sessions *t, uint8_t peer_lanes, const struct env *env);
 /* Takes windows from the pool, once. ERR_NO_SPACE; ERR_MALFORMED: not 1 .. 16. */
 int session_set_lanes(struct sessions *t, struct session *s, uint8_t peer_lanes);
+/* The index that the peer has chosen, once: session_by_remote finds it from now on. */
+void session_set_remote(struct sessions *t, struct session *s, uint32_t remote_index);
+/* The sessions with this remote index: the first one after `last`, NULL = the first of all. */
+struct session *session_by_remote(
+	const struct sessions *t, uint32_t remote_index, const struct session *last);
 /* From now on session_find and the workers see it. */
 void session_publish(struct sessions *t, struct session *s, enum session_state state);
 /* Unpublishes; keys are wiped and the slot is free once the workers have moved on. */

@@ -197,7 +197,8 @@ static void arm(struct node *n)
 void node_settle(struct node *n)
 {
 	struct action a;
-	engine_drain(n->engine, node_now(n));
+	while (engine_drain(n->engine, node_now(n)))
+		;
 	while (engine_next_action(n->engine, &a))
 		act(n, &a);
 	invariant_step(n);

@@ -100,6 +100,8 @@ static void unknown_indices_are_reported_with_a_limit(void **state)
 		batch.n = 1;
 		p->len = 40 + i;
 		gre_sealed_write(p->data, 0, 0, i); /* nobody has index 0 */
+		p->remote.addr = (struct ip_addr){.family = 4, .bytes = {192, 0, 2, (uint8_t)i}};
+		p->remote.addr.bytes[2] = (uint8_t)(i >> 8); /* each from somewhere else */
 		data_from_udp(&hub->workers[0], &batch, FIXTURE_NOW);
 		assert_int_equal(p->drop, DROP_UNKNOWN_INDEX);
 		const struct event *ev = only_event(hub);

@@ -44,6 +44,30 @@ static struct session *make(uint8_t lanes, enum session_state as)
 	return s;
 }
 
+/* RESETs are looked up by the peer's index: several peers may have chosen the same, each is found. */
+static void found_by_the_peers_index(void **state)
+{
+	(void)state;
+	struct session *s[3];
+	for (unsigned i = 0; i < 3; i++) {
+		s[i] = make(1, SESSION_LIVE);
+		session_set_remote(&t, s[i], i < 2 ? 77 : 77 + t.bucket_mask + 1);
+	}
+	struct session *first = session_by_remote(&t, 77, NULL);
+	struct session *second = session_by_remote(&t, 77, first);
+	assert_true((first == s[0] && second == s[1]) || (first == s[1] && second == s[0]));
+	assert_null(session_by_remote(&t, 77, second));
+	assert_ptr_equal(session_by_remote(&t, 77 + t.bucket_mask + 1, NULL), s[2]);
+	assert_null(session_by_remote(&t, 78, NULL));
+	session_end(&t, s[1]);
+	assert_ptr_equal(session_by_remote(&t, 77, NULL), s[0]);
+	assert_null(session_by_remote(&t, 77, s[0]));
+	session_end(&t, s[0]);
+	session_end(&t, s[2]);
+	assert_null(session_by_remote(&t, 77, NULL));
+	assert_null(session_by_remote(&t, 77 + t.bucket_mask + 1, NULL));
+}
+
 static void found_by_index_while_published(void **state)
 {
 	(void)state;
@@ -350,6 +374,7 @@ int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		CASE(found_by_the_peers_index),
 		CASE(found_by_index_while_published),
 		CASE(slots_come_back_after_the_batch),
 		CASE(indices_stay_distinct_for_ever),
