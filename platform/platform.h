@@ -167,8 +167,9 @@ int route_delete(struct netmon *m, const struct prefix *prefix, const struct ip_
 
 /* ---- The rest ------------------------------------------------------------------------------- */
 
-/* Monotonic ns that count suspended time; unix seconds. */
+/* Monotonic ns that count suspended time; such that do not; unix seconds. */
 uint64_t os_now_ns(void);
+uint64_t os_awake_ns(void);
 uint64_t os_wall_s(void);
 /*
  * Gives up root: becomes user `user` with that user's own group and no other (NULL, or when not

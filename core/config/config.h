@@ -40,6 +40,7 @@ struct config {
 		char psk_file[CONFIG_PATH_MAX];
 		char state_directory[CONFIG_PATH_MAX];
 		char user[CONFIG_NAME_MAX]; /* "" = stay who we are */
+		bool strict;                /* no new sessions with an expired bundle */
 	} node;
 	struct {
 		char name[16];

@@ -172,6 +172,7 @@ const struct option option_table[] = {
 	{PLACE("node", "psk-file", AT(node.psk_file)), PATH("the path of a pre-shared key")},
 	{PLACE("node", "state-directory", AT(node.state_directory)), PATH("the path of a directory"),
 		.preset = "/var/lib/warren"},
+	{PLACE("node", "strict", AT(node.strict)), YES_NO, .preset = "no", .flags = OPTION_RELOAD},
 	{PLACE("node", "user", AT(node.user)), .parse = parse_name, .expected = "the name of a user"},
 
 	{PLACE("tun", "name", AT(tun.name)), .parse = parse_name, .preset = "warren0",

@@ -1,6 +1,7 @@
 #include "core/daemon/node.h"
 
 #include "core/base/err.h"
+#include "core/config/state.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -142,6 +143,12 @@ static void save_bundle(struct node *n, const struct action *a)
 			(int)strcspn(errors.text, "\n"), errors.text);
 }
 
+static void save_time(struct node *n, uint64_t unix_s)
+{
+	char text[STATE_CLOCK_TEXT_MAX];
+	save_write(n, SAVE_CLOCK, text, state_format_time(unix_s, text));
+}
+
 static void finish_ping(struct node *n, const struct action *a)
 {
 	struct job *job = jobs_unpark(&n->jobs, a->pong.token);
@@ -173,6 +180,12 @@ static void perform(struct node *n, const struct action *a)
 		break;
 	case ACTION_SAVE_BUNDLE:
 		save_bundle(n, a);
+		break;
+	case ACTION_SAVE_HINTS:
+		save_write(n, SAVE_HINTS, a->save.data, a->save.len);
+		break;
+	case ACTION_SAVE_TIME:
+		save_time(n, a->time.unix_s);
 		break;
 	case ACTION_PONG:
 		finish_ping(n, a);

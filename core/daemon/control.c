@@ -6,7 +6,9 @@
 #include <signal.h>
 
 /* Armed no further ahead than this: libuv's clock stops while the machine sleeps, ours does not. */
-#define TIMER_MAX_NS (5 * NS_PER_S)
+#define TIMER_MAX_NS NS_PER_S
+#define SLEPT_NS     (2 * NS_PER_S)    /* by the clocks' difference: the machine has slept */
+#define LATE_NS      (5 * NS_PER_S)    /* or it shows in a timer alone */
 #define RETRY_NS     (100 * NS_PER_MS) /* a descriptor that failed is left alone for a while */
 #define TURN_NS      NS_PER_MS /* for datagrams, before timers and the rest have their turn */
 
@@ -32,11 +34,30 @@ static void start_polls(struct node *n)
 
 /* ---- Timer ------------------------------------------------------------------------------------ */
 
+static uint64_t asleep_ns(uint64_t now)
+{
+	uint64_t awake = os_awake_ns();
+	return now > awake ? now - awake : 0;
+}
+
+/* Has the machine slept since we looked last? */
+static void notice_sleep(struct node *n, uint64_t now)
+{
+	uint64_t asleep = asleep_ns(now);
+	bool slept =
+		asleep > n->asleep_ns + SLEPT_NS || (n->timer_due && now > n->timer_due + LATE_NS);
+	n->asleep_ns = asleep;
+	n->timer_due = 0;
+	if (slept)
+		engine_resumed(n->engine, now);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct node *n = timer->data;
 	uint64_t now = os_now_ns();
 	n->timer_for = 0; /* it has fired: whatever comes, arm it again */
+	notice_sleep(n, now);
 	if (n->polls_stopped)
 		start_polls(n);
 	if (engine_deadline(n->engine) <= now)
@@ -55,6 +76,7 @@ static void arm_timer(struct node *n)
 	if (wait > most)
 		wait = most;
 	n->timer_for = deadline;
+	n->timer_due = now + wait;
 	uv_update_time(&n->loop);
 	uv_timer_start(&n->timer, on_timer, (wait + NS_PER_MS - 1) / NS_PER_MS, 0);
 }
@@ -204,6 +226,7 @@ static int open_poll(struct node *n, uv_poll_t *poll, int fd)
 int control_open(struct node *n)
 {
 	n->timer.data = n->bell.data = n->jobs_wake.data = n->rest.data = n;
+	n->asleep_ns = asleep_ns(os_now_ns());
 	int rc = open_signals(n);
 	if (rc == 0)
 		rc = uv_timer_init(&n->loop, &n->timer);

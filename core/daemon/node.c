@@ -1,9 +1,11 @@
 #include "core/daemon/node.h"
 
 #include "core/base/err.h"
+#include "core/config/state.h"
 #include "core/crypto/primitives.h"
 #include "core/daemon/listen.h"
 #include "core/engine/data.h"
+#include "core/peer/hints.h"
 #include "core/peer/linklocal.h"
 
 #include <errno.h>
@@ -57,6 +59,7 @@ void node_engine_config(const struct config *config, struct engine_config *out)
 	_Static_assert(
 		CONFIG_LIST_MAX == ENGINE_MAX_PREFIXES, "every line of the config has a place");
 	out->ciphers = (uint8_t)config->udp.ciphers;
+	out->strict = config->node.strict;
 	out->max_peers = config->limits.peers;
 	out->max_routes = config->limits.routes;
 	out->mtu = (uint16_t)config->tun.mtu;
@@ -80,9 +83,16 @@ void node_engine_config(const struct config *config, struct engine_config *out)
 static int read_files(struct node *n, struct identity *id)
 {
 	struct config_errors errors = {0}, warnings = {0};
+	uint64_t wall_s = os_wall_s();
 	int rc = config_load(n->config_path, &n->config, &errors);
-	if (rc == 0)
-		rc = identity_load(&n->config, os_wall_s(), id, &errors, &warnings);
+	if (rc == 0) {
+		n->time_s = state_time_s(&n->config, &warnings);
+		if (wall_s < n->time_s)
+			config_error(&warnings,
+				"the system's clock is behind: certificates go by a later time");
+		rc = identity_load(&n->config, wall_s > n->time_s ? wall_s : n->time_s, id, &errors,
+			&warnings);
+	}
 	if (warnings.n > 0)
 		fputs(warnings.text, stderr);
 	if (rc != 0) {
@@ -171,6 +181,7 @@ static int make_engine(struct node *n, const struct identity *id)
 	config->certificate_len = id->certificate_len;
 	config->bundle = id->bundle;
 	config->bundle_len = id->bundle_len;
+	config->time_s = n->time_s;
 	config->port = udp_port(n->udp);
 	config->workers = (uint8_t)n->n_lanes;
 	int rc = engine_new(&n->engine, config, &n->env, os_now_ns());
@@ -254,6 +265,9 @@ static int start_threads(struct node *n, const int fds[2])
 	rc = control_open(n);
 	if (rc != 0)
 		return control_failed(n, rc);
+	rc = save_open(n);
+	if (rc != 0)
+		return control_failed(n, rc);
 	rc = jobs_init(&n->jobs, &n->jobs_wake);
 	if (rc == 0)
 		rc = start_lanes(n);
@@ -288,11 +302,26 @@ static void announce(struct node *n)
 		n->n_lanes, n->n_lanes == 1 ? "worker" : "workers", os_privileges());
 }
 
+/* Whom we knew before the restart. */
+static void load_hints(struct node *n)
+{
+	struct config_errors errors = {0};
+	void *data;
+	size_t cap = HINTS_OVERHEAD + (size_t)HINTS_MAX * HINT_SIZE;
+	int len = state_load(&n->config, STATE_HINTS, cap, &data, &errors);
+	if (len < 0)
+		env_log(&n->env, LOG_WARN, "%.*s", (int)strcspn(errors.text, "\n"), errors.text);
+	else if (len > 0)
+		engine_load_hints(n->engine, data, (size_t)len, os_now_ns());
+	free(data);
+}
+
 static void run(struct node *n)
 {
 	n->running = true;
 	announce(n);
 	engine_start(n->engine, os_now_ns());
+	load_hints(n);
 	control_settle(n);
 	uv_run(&n->loop, UV_RUN_DEFAULT); /* until node_stop */
 	env_log(&n->env, LOG_INFO, "ended");
@@ -303,7 +332,8 @@ void node_stop(struct node *n, int exit_status)
 	n->stopping = true;
 	n->running = false;
 	n->exit_status = exit_status;
-	engine_stop(n->engine, os_now_ns());
+	while (engine_stop(n->engine, os_now_ns()))
+		control_settle(n);
 	control_settle(n);
 	uv_stop(&n->loop);
 }
@@ -321,6 +351,8 @@ static void finish(struct node *n)
 	control_close(n);
 	if (n->jobs.wake)
 		jobs_fini(&n->jobs);
+	if (n->lookups == 0) /* else a thread may still be writing; we exit as we are */
+		save_close(n);
 	if (n->listening)
 		listen_unix_remove(n->config.control.socket);
 	pkt_batch_fini(&n->batch);

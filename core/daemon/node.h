@@ -7,6 +7,7 @@
 #include "core/daemon/jobs.h"
 #include "core/daemon/lane.h"
 #include "core/daemon/log.h"
+#include "core/daemon/save.h"
 #include "core/engine/engine.h"
 #include "platform/platform.h"
 
@@ -22,6 +23,7 @@
  *   verbs.c    answers to questions        reload.c   one of them: the config anew
  *   jobs.c     questions from threads      http.c     the threads that ask
  *   lane.c     data workers                listen.c   sockets for HTTP
+ *   save.c     files written by other threads
  */
 struct route_order { /* a kernel route to add or delete, when the time is right */
 	struct prefix prefix;
@@ -36,6 +38,7 @@ struct node {
 	struct env env;
 	uint8_t certificate[CERT_MAX]; /* as loaded at start */
 	size_t certificate_len;
+	uint64_t time_s; /* unix: known at start to have passed */
 	char token[IDENTITY_TOKEN_MAX + 1];
 	char os_text[128];
 
@@ -50,6 +53,8 @@ struct node {
 	uv_signal_t signals[3];
 	uv_timer_t timer;
 	uint64_t timer_for; /* the engine deadline it is armed for */
+	uint64_t timer_due; /* when it ought to fire */
+	uint64_t asleep_ns; /* how long the machine has slept since it started */
 	uv_async_t bell;    /* rung by data workers */
 	uv_async_t jobs_wake;
 	uv_poll_t udp_poll[2]; /* socket 0: IPv4, IPv6 */
@@ -62,6 +67,9 @@ struct node {
 	bool in_netmon; /* inside netmon_read: routes must wait */
 	struct route_order *orders;
 	unsigned n_orders, cap_orders;
+
+	struct save saves[SAVE_FILES];
+	unsigned n_saves;
 
 	struct jobs jobs;
 	struct http *http[2]; /* Unix socket, TCP; NULL = none */

@@ -43,7 +43,8 @@ static void context_of(const struct node *n, const struct job *job, struct statu
 		.mtu = (uint16_t)n->config.tun.mtu,
 		.workers = n->n_lanes,
 		.now = os_now_ns(),
-		.wall_s = os_wall_s(),
+		.wall_s = engine_time_s(n->engine, os_now_ns()),
+		.clock_suspect = engine_clock_suspect(n->engine, os_now_ns()),
 		.endpoints = job->endpoints,
 	};
 }

@@ -230,8 +230,10 @@ static void report_run(struct worker *w, struct session *s, const struct pkt *ne
 			return;
 		ev = data_event(w, EVENT_PATH, newest, s);
 	}
-	if (ev)
-		ring_push(&w->events);
+	if (!ev)
+		return;
+	ev->len = (uint16_t)(SEALED_HEADER_LEN + newest->len + s->rx.aead->tag_len);
+	ring_push(&w->events);
 }
 
 /* Once a second and source, so that one who repeats himself does not use up what is for all. */

@@ -11,6 +11,7 @@
 
 #define TURN_EVENTS                                                                                \
 	32 /* of one worker; each may cause a few datagrams, for which there is a queue */
+#define STOP_BATCH 256 /* peers that are told at once: the action queue holds them */
 
 _Static_assert((int)ROUTE_TYPE_OVERLAY == FIB_OVERLAY && (int)ROUTE_TYPE_LOCAL == FIB_LOCAL &&
 		(int)ROUTE_TYPE_OTHER == FIB_OTHER && (int)ROUTE_TYPE_REJECT == FIB_REJECT,
@@ -54,7 +55,7 @@ static void describe_ciphers(struct engine *e)
 }
 
 /* Who we are: the certificate must be good and belong to our key. */
-static int load_identity(struct engine *e, const struct engine_config *c)
+static int load_identity(struct engine *e, const struct engine_config *c, uint64_t now)
 {
 	e->identity = prim_alloc_locked(sizeof *e->identity);
 	if (!e->identity)
@@ -63,6 +64,7 @@ static int load_identity(struct engine *e, const struct engine_config *c)
 	bool psk = !prim_equal(c->psk, zero, KEY_LEN);
 	handshake_identity_init(e->identity, c->static_secret, c->network_id, psk ? c->psk : NULL);
 	trust_init(&e->trust, c->network_id, c->root_key);
+	clock_init(&e->trust.clock, c->time_s, now);
 	int err = c->bundle ? trust_update_bundle(&e->trust, c->bundle, c->bundle_len) : 0;
 	if (err) {
 		env_log(&e->env, LOG_ERROR, "the bundle is refused: %s", err_name(err));
@@ -73,7 +75,17 @@ static int load_identity(struct engine *e, const struct engine_config *c)
 	memcpy(e->certificate, c->certificate, c->certificate_len);
 	e->certificate_len = c->certificate_len;
 	err = trust_check_cert(&e->trust, e->certificate, e->certificate_len,
-		e->identity->public_key, e->env.wall_s(e->env.ctx), &e->self);
+		e->identity->public_key, trust_now_s(&e->trust, &e->env, now), &e->self);
+	if (err == ERR_EXPIRED) {
+		/* A wrong clock must not keep a node down: others will judge. */
+		struct cert shown;
+		env_log(&e->env, LOG_WARN,
+			"our own certificate is not valid at this time, or the clock is wrong");
+		err = cert_decode(e->certificate, e->certificate_len, &shown);
+		if (!err)
+			err = trust_check_cert(&e->trust, e->certificate, e->certificate_len,
+				e->identity->public_key, shown.not_before, &e->self);
+	}
 	if (err)
 		env_log(&e->env, LOG_ERROR,
 			"our own certificate is refused: %s (does it belong to this key, "
@@ -106,7 +118,7 @@ static int build(struct engine *e, const struct engine_config *c, uint64_t now)
 	const struct nhrp_ops nhrp_ops = hooks_of_nhrp(e);
 	int err = prim_init();
 	if (!err)
-		err = load_identity(e, c);
+		err = load_identity(e, c, now);
 	if (!err)
 		err = actions_init(&e->actions);
 	if (!err)
@@ -118,7 +130,8 @@ static int build(struct engine *e, const struct engine_config *c, uint64_t now)
 	if (err)
 		return err;
 	uint32_t max_peers = e->plane.sessions.n_paths;
-	err = timer_heap_init(&e->timers, max_peers + nhrp_timers(max_peers) + PUNCH_MAX);
+	err = timer_heap_init(
+		&e->timers, max_peers + nhrp_timers(max_peers) + PUNCH_MAX + UPKEEP_TIMERS);
 	if (!err)
 		err = peers_init(&e->peers, max_peers, &e->plane.sessions, e->identity, &e->trust,
 			e->certificate, e->certificate_len, &e->self, &e->timers, &e->env,
@@ -128,6 +141,7 @@ static int build(struct engine *e, const struct engine_config *c, uint64_t now)
 	e->peers.ciphers = aead_offer() & (c->ciphers ? c->ciphers | 1 : 0xff);
 	e->peers.lanes = (uint8_t)(e->n_workers + 1);
 	e->peers.port = c->port;
+	e->peers.strict = c->strict;
 	describe_ciphers(e);
 	struct nhrp_config nhrp = nhrp_config_of(c, e->plane.hub);
 	return nhrp_init_node(&e->nhrp, &e->peers, &e->plane.fib, &e->self, &nhrp, &e->timers,
@@ -156,6 +170,7 @@ void engine_free(struct engine *e)
 {
 	if (!e)
 		return;
+	upkeep_fini(e);
 	nhrp_fini_node(&e->nhrp);
 	peers_fini(&e->peers);
 	timer_heap_fini(&e->timers);
@@ -180,17 +195,30 @@ struct worker *engine_worker(struct engine *e, unsigned number)
 void engine_start(struct engine *e, uint64_t now)
 {
 	hubs_update(&e->peers, now);
+	upkeep_start(e, now);
 }
 
-void engine_stop(struct engine *e, uint64_t now)
+bool engine_stop(struct engine *e, uint64_t now)
 {
-	nhrp_stop(&e->nhrp, now);
 	uint8_t reason = e->plane.hub ? CONTROL_REASON_RESTARTING : CONTROL_REASON_SHUTDOWN;
-	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
-		struct peer *p = peer_at(&e->peers, i);
+	if (e->stopped_at == 0) {
+		upkeep_stop(e, now);
+		nhrp_stop(&e->nhrp, now);
+	}
+	uint32_t end = e->stopped_at + STOP_BATCH;
+	for (; e->stopped_at < end && e->stopped_at < e->peers.n_fresh; e->stopped_at++) {
+		struct peer *p = peer_at(&e->peers, e->stopped_at);
 		if (p && peer_has_session(p))
 			frames_close(&e->peers, p, reason, now);
 	}
+	return e->stopped_at < e->peers.n_fresh;
+}
+
+void engine_resumed(struct engine *e, uint64_t now)
+{
+	env_log(&e->env, LOG_INFO, "awake again: looking for hubs and peers");
+	peers_resumed(&e->peers, now);
+	nhrp_addresses_changed(&e->nhrp, now);
 }
 
 void engine_reconfigure(struct engine *e, const struct engine_config *c, uint64_t now)
@@ -200,6 +228,7 @@ void engine_reconfigure(struct engine *e, const struct engine_config *c, uint64_
 		&e->plane.redirect, c->redirect && e->plane.hub, memory_order_relaxed);
 	atomic_store_explicit(&e->plane.shortcut, c->shortcut, memory_order_relaxed);
 	atomic_store_explicit(&e->plane.relay_kernel, c->relay_kernel, memory_order_relaxed);
+	e->peers.strict = c->strict;
 	nhrp_reconfigure(&e->nhrp, &nhrp, now);
 }
 
@@ -209,6 +238,16 @@ int engine_set_bundle(struct engine *e, const uint8_t *bundle, size_t len, uint6
 	if (!err)
 		hooks_new_bundle(e, now);
 	return err;
+}
+
+uint64_t engine_time_s(const struct engine *e, uint64_t now)
+{
+	return trust_now_s(&e->trust, &e->env, now);
+}
+
+bool engine_clock_suspect(const struct engine *e, uint64_t now)
+{
+	return clock_suspect(&e->trust.clock, &e->env, now);
 }
 
 /* ---- What comes in -------------------------------------------------------------------------- */
@@ -256,8 +295,9 @@ static void confirmed(struct engine *e, struct session *s, const struct event *e
 	struct peer *p = peer_at(&e->peers, s->peer);
 	if (!p || p->next != s->id)
 		return;
-	/* A bundle may have come since the handshake. */
-	if (trust_recheck(&e->trust, &s->cert, e->env.wall_s(e->env.ctx)) != 0) {
+	/* A bundle may have come since the handshake; a route into the tunnel, too. */
+	if (trust_recheck(&e->trust, &s->cert, trust_now_s(&e->trust, &e->env, now)) != 0 ||
+		e->peers.ops.is_overlay(e, &ev->remote.addr)) {
 		p->next = SESSION_NONE;
 		session_end(&e->plane.sessions, s);
 		return;
@@ -265,7 +305,9 @@ static void confirmed(struct engine *e, struct session *s, const struct event *e
 	memcpy(p->timestamp, p->next_timestamp, sizeof p->timestamp);
 	p->response_len = 0;
 	admit_member(&e->peers.admission, &ev->remote.addr, now);
-	peer_install(&e->peers, p, s, &ev->remote, &ev->local, now);
+	bool proven = endpoint_equal(&p->answered[0], &ev->remote) ||
+		endpoint_equal(&p->answered[1], &ev->remote);
+	peer_install(&e->peers, p, s, &ev->remote, &ev->local, proven, ev->len, now);
 }
 
 static void handle_event(struct engine *e, struct event *ev, uint64_t now)
@@ -288,7 +330,7 @@ static void handle_event(struct engine *e, struct event *ev, uint64_t now)
 		break;
 	case EVENT_PATH:
 		if (p)
-			frames_challenge(&e->peers, p, &ev->remote, &ev->local, now);
+			frames_challenge(&e->peers, p, &ev->remote, &ev->local, ev->len, now);
 		break;
 	case EVENT_UNKNOWN:
 		connect_unknown(&e->peers, ev->local_index, ev->len, &ev->remote, &ev->local, now);
@@ -379,6 +421,8 @@ void engine_address(struct engine *e, const struct ip_addr *a, bool deleted, uin
 	unsigned i = 0;
 	while (i < t->n_own && !addr_equal(&t->own[i], a))
 		i++;
+	if (deleted)
+		peers_forget_source(t, a);
 	if (deleted && i < t->n_own)
 		t->own[i] = t->own[--t->n_own];
 	else if (!deleted && i == t->n_own && i < sizeof t->own / sizeof *t->own)

@@ -29,6 +29,7 @@ struct engine_config {
 	size_t certificate_len;
 	const uint8_t *bundle; /* newest one known, encoded; NULL = none yet */
 	size_t bundle_len;
+	uint64_t time_s; /* unix: it is at least so late; 0 = nothing known */
 
 	uint16_t port;   /* UDP port that the socket really has */
 	uint16_t mtu;    /* of the TUN */
@@ -43,6 +44,7 @@ struct engine_config {
 	bool install_routes;     /* registered prefixes and advertised routes go to the kernel */
 	bool relay_kernel;       /* hairpin through the host's own forwarding */
 	bool host_candidates;    /* offer own interface addresses as candidates */
+	bool strict;             /* no new sessions once the bundle has expired */
 
 	uint8_t n_prefixes, n_advertise, n_routes;
 	struct prefix
@@ -62,8 +64,21 @@ void engine_free(struct engine *e);
 
 /* Begin: talk to the hubs. Kernel routes and addresses may come before or after. */
 void engine_start(struct engine *e, uint64_t now);
-/* Say good-bye: purge, CLOSE. Drain the actions afterwards, then engine_free. */
-void engine_stop(struct engine *e, uint64_t now);
+/*
+ * After the start, once: the hint file that ACTION_SAVE_HINTS wrote before. A hub looks for those in it,
+ * some 2,000 a second; a spoke knows where its hubs were. How many are looked for; or ERR_TRUNCATED,
+ * ERR_VERSION, ERR_MALFORMED, ERR_AUTH (damaged, or another node's), ERR_NO_SPACE: logged, and no harm.
+ */
+int engine_load_hints(struct engine *e, const void *data, size_t len, uint64_t now);
+/* An ACTION_SAVE_* came to nothing: try again. */
+void engine_save_failed(struct engine *e);
+/*
+ * Say good-bye: purge, CLOSE. Drain the actions afterwards. True: there are more to be told, call again.
+ * Then engine_free.
+ */
+bool engine_stop(struct engine *e, uint64_t now);
+/* The machine has slept, or our timers were late by seconds: nothing of before is sure. */
+void engine_resumed(struct engine *e, uint64_t now);
 /*
  * A datagram that came to the control socket. Sealed ones are accepted too, and leave a verdict in p like
  * the data path: PKT_WRITE_TUN and PKT_SEND_UDP are for the caller to carry out. Data is scratch.
@@ -106,6 +121,9 @@ void engine_resolved(struct engine *e, uint32_t token, const struct endpoint *en
 	uint64_t now);
 /* Replace the bundle (from disk, on reload). ERR_*; the old one stays. */
 int engine_set_bundle(struct engine *e, const uint8_t *bundle, size_t len, uint64_t now);
+/* The time that certificates are judged by (unix s), and whether the system's clock is behind it. */
+uint64_t engine_time_s(const struct engine *e, uint64_t now);
+bool engine_clock_suspect(const struct engine *e, uint64_t now);
 /* Change what may change while running: prefixes, advertise, routes, redirect, shortcut, holding time. */
 void engine_reconfigure(struct engine *e, const struct engine_config *config, uint64_t now);
 
@@ -117,6 +135,8 @@ enum action_type {
 	ACTION_ROUTE_DEL,
 	ACTION_RESOLVE,     /* look up a host name, answer with engine_resolved */
 	ACTION_SAVE_BUNDLE, /* persist these bytes: the newest bundle */
+	ACTION_SAVE_HINTS,  /* persist these bytes, for engine_load_hints */
+	ACTION_SAVE_TIME,   /* persist this time, for engine_config.time_s */
 	ACTION_PONG,        /* a ping's result */
 };
 
@@ -143,6 +163,13 @@ struct action {
 			const uint8_t *data; /* valid until the next engine call */
 			size_t len;
 		} bundle;
+		struct {
+			const uint8_t *data; /* valid until the next engine call */
+			size_t len;
+		} save; /* SAVE_HINTS */
+		struct {
+			uint64_t unix_s;
+		} time;
 		struct {
 			uint32_t token;
 			bool answered; /* false: timed out */

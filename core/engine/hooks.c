@@ -136,7 +136,7 @@ static void on_down(void *ctx, struct peer *p, const char *why, uint64_t now)
 
 static void apply_bundle(struct engine *e, uint64_t now)
 {
-	uint64_t wall = e->env.wall_s(e->env.ctx);
+	uint64_t wall = trust_now_s(&e->trust, &e->env, now);
 	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
 		struct peer *p = peer_at(&e->peers, i);
 		if (!p || !p->known)

@@ -3,9 +3,10 @@
 
 #include "core/engine/actions.h"
 #include "core/engine/plane.h"
+#include "core/engine/upkeep.h"
 #include "core/nhrp/nhrp.h"
 
-/* What is behind engine.h; shared by engine.c and view.c only. */
+/* What is behind engine.h; shared by the files of this directory. */
 struct engine {
 	struct env env;
 	struct plane plane;
@@ -22,6 +23,8 @@ struct engine {
 	size_t certificate_len;
 	struct cert self;
 	struct pkt_batch batch; /* one packet: sealed data on the control socket */
+	struct upkeep upkeep;
+	uint32_t stopped_at; /* how far the good-byes have come: a peer id */
 	uint64_t started_ns;
 	struct bucket multicast;
 	uint32_t route_loss; /* routes that found the table full */

@@ -40,7 +40,7 @@ enum event_type {
 struct event {
 	uint8_t type;         /* enum event_type */
 	uint16_t protocol;    /* PACKET: inner GRE protocol */
-	uint16_t len;         /* of data */
+	uint16_t len;         /* of data; CONFIRMED, PATH, UNKNOWN: bytes of UDP payload, no data */
 	uint32_t session;     /* id of the session, where there is one */
 	uint32_t local_index; /* its index, to know a reused slot; UNKNOWN: the index seen */
 	struct endpoint remote;

@@ -8,6 +8,7 @@
 #define NAK_GAP_NS       (10 * NS_PER_S)
 #define NAK_GAP_MAX_NS   (600 * NS_PER_S)
 #define FORBIDDEN_GAP_NS (60 * NS_PER_S)
+#define RESTART_NS       (10 * NS_PER_S) /* a hub that restarts is back by then */
 
 static void fire(void *owner, struct timer *timer, uint64_t now);
 
@@ -172,19 +173,29 @@ void nhc_peer_up(struct nhrp *n, struct peer *hub, bool rekey, uint64_t now)
 	}
 }
 
+static void forget(struct nhrp *n, struct registration *r, const struct peer *hub)
+{
+	const struct ip_addr *gateway = hub_address(hub, r->family);
+	if (gateway) {
+		forget_learned(n, r, gateway);
+		config_routes(n, hub, r->family, false);
+	}
+	r->peer = PEER_NONE;
+}
+
 void nhc_peer_down(struct nhrp *n, struct peer *hub, uint64_t now)
 {
-	(void)now;
 	for (uint8_t family = 4; family <= 6; family += 2) {
 		struct registration *r = find(n, hub->id, family, false);
-		const struct ip_addr *gateway = hub_address(hub, family);
 		if (!r)
 			continue;
-		if (gateway) {
-			forget_learned(n, r, gateway);
-			config_routes(n, hub, family, false);
+		if (hub->restarting) {
+			/* The routes wait for it; if it stays away, fire() removes them. */
+			r->state = REGISTRATION_IDLE;
+			r->next = now + RESTART_NS;
+		} else {
+			forget(n, r, hub);
 		}
-		r->peer = PEER_NONE;
 	}
 	rearm(n);
 }
@@ -197,6 +208,11 @@ static void fire(void *owner, struct timer *timer, uint64_t now)
 		struct registration *r = &n->registrations[i];
 		if (r->peer == PEER_NONE || now < r->next)
 			continue;
+		struct peer *hub = peer_at(n->peers, r->peer);
+		if (r->state == REGISTRATION_IDLE && hub && !peer_has_session(hub)) {
+			forget(n, r, hub);
+			continue;
+		}
 		if (r->state == REGISTRATION_DONE && now >= r->expires) {
 			r->state = REGISTRATION_PENDING;
 		}

@@ -187,6 +187,7 @@ static uint8_t bind(struct nhrp *n, struct peer *p, const struct prefix *prefix,
 			prefix_format(prefix, text));
 	}
 	refusal_clear(n, p, prefix);
+	n->peers->changed = true;
 	b->nbma_claimed = *nbma;
 	b->expires = now + holding_ns;
 	return NHRP_CODE_SUCCESS;

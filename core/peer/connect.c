@@ -68,6 +68,8 @@ void connect_start(struct peers *t, struct peer *p, const struct endpoint *to,
 	s->peer = p->id;
 	s->initiator = true;
 	handshake_timestamp(t->stamp, t->env->wall_s(t->env->ctx), (uint32_t)(now % NS_PER_S));
+	if (clock_suspect(&t->trust->clock, t->env, now))
+		flags |= HANDSHAKE_CLOCK_SUSPECT;
 	struct handshake_offer offer = {
 		.index = s->local_index,
 		.ciphers = allowed_ciphers(t) | 1,
@@ -92,17 +94,31 @@ void connect_start(struct peers *t, struct peer *p, const struct endpoint *to,
 	in->len = (uint16_t)(len + GRE_PLAIN_LEN);
 	in->to = *to;
 	in->from = *from;
-	in->tries = 0;
-	in->started = now;
+	in->tries = in->n_sent = 0;
+	in->until = now + BURST_NS;
 	in->answers = (struct bucket){0};
 	connect_resend(t, p, now);
+}
+
+static bool sent_there(const struct initiation *in, const struct endpoint *to)
+{
+	for (unsigned i = 0; i < in->n_sent; i++)
+		if (endpoint_equal(&in->sent[i], to))
+			return true;
+	return false;
+}
+
+static void note_sent(struct initiation *in)
+{
+	if (!sent_there(in, &in->to) && in->n_sent < PEER_ENDPOINTS_MAX)
+		in->sent[in->n_sent++] = in->to;
 }
 
 /* The same bytes again, but for mac2: so that an answer to any copy is good. */
 void connect_resend(struct peers *t, struct peer *p, uint64_t now)
 {
 	struct initiation *in = &p->init;
-	if (now - in->started >= BURST_NS) {
+	if (now >= in->until) {
 		connect_abandon(t, p);
 		return;
 	}
@@ -117,6 +133,7 @@ void connect_resend(struct peers *t, struct peer *p, uint64_t now)
 	uint64_t gap = (NS_PER_S / 4) << (in->tries < 4 ? in->tries : 4);
 	in->tries++;
 	in->next = now + env_jitter(t->env, gap, 25);
+	note_sent(in);
 	send_handshake(t, &in->to, &in->from, in->message, in->len);
 	/* The answer wakes the peer; until then its timer does. */
 	if (!timer_armed(&p->timer) || p->timer.deadline > in->next)
@@ -159,13 +176,36 @@ static int fill_session(struct sessions *t, struct session *s, struct handshake 
 
 /* A key listed as a hub must show a hub's certificate, and a hub's certificate is no proof of being one. */
 static int check_member(struct peers *t, const uint8_t *certificate, size_t len,
-	const uint8_t key[KEY_LEN], struct cert *cert)
+	const uint8_t key[KEY_LEN], struct cert *cert, uint64_t now)
 {
 	int err = trust_check_cert(
-		t->trust, certificate, len, key, t->env->wall_s(t->env->ctx), cert);
+		t->trust, certificate, len, key, trust_now_s(t->trust, t->env, now), cert);
 	if (!err && trust_find_hub(t->trust, key) && !(cert->role & CERT_HUB))
 		err = ERR_FORBIDDEN;
 	return err;
+}
+
+/* A strict node takes nobody new on the word of a bundle that has expired. */
+static bool too_old(const struct peers *t, const struct peer *p, uint64_t now)
+{
+	return t->strict && !(p && peer_has_session(p)) &&
+		trust_bundle_expired(t->trust, trust_now_s(t->trust, t->env, now));
+}
+
+/*
+ * Before its certificate is judged: the root names this key as a hub's, and that it holds the key is
+ * proven. A clock in doubt could not tell whether the certificate is of this time.
+ */
+static void hear_clock(
+	struct peers *t, const struct peer *p, const struct handshake_answer *answer, uint64_t now)
+{
+	char name[64];
+	if (!trust_find_hub(t->trust, p->key) || answer->flags & HANDSHAKE_CLOCK_SUSPECT ||
+		!clock_hear(&t->trust->clock, t->env, answer->unix_s, now))
+		return;
+	env_log(t->env, LOG_WARN,
+		"the system's clock is behind: certificates go by the clock of hub %s",
+		peer_name(p, name));
 }
 
 static void receive_response(struct peers *t, uint8_t *msg, size_t len, uint32_t receiver,
@@ -175,7 +215,7 @@ static void receive_response(struct peers *t, uint8_t *msg, size_t len, uint32_t
 	struct cert cert;
 	char name[64], at[ENDPOINT_TEXT_MAX];
 	struct peer *p = waiting_peer(t, receiver);
-	if (!p) {
+	if (!p || t->ops.is_overlay(t->ops.ctx, &from->addr)) {
 		count(t, DROP_HANDSHAKE_REFUSED);
 		return;
 	}
@@ -192,8 +232,12 @@ static void receive_response(struct peers *t, uint8_t *msg, size_t len, uint32_t
 		count(t, DROP_HANDSHAKE_REFUSED);
 		return;
 	}
+	bool proven = sent_there(&p->init, from);
 	struct session *s = session_at(t->sessions, p->init.session);
-	int err = check_member(t, answer.certificate, answer.certificate_len, p->key, &cert);
+	hear_clock(t, p, &answer, now);
+	int err = too_old(t, p, now)
+		? ERR_EXPIRED
+		: check_member(t, answer.certificate, answer.certificate_len, p->key, &cert, now);
 	if (!err && !(allowed_ciphers(t) >> answer.cipher & 1))
 		err = ERR_FORBIDDEN;
 	if (!err)
@@ -202,8 +246,9 @@ static void receive_response(struct peers *t, uint8_t *msg, size_t len, uint32_t
 		err = fill_session(t->sessions, s, &p->init.hs, answer.cipher, answer.index,
 			answer.max_udp, answer.reset_token, &cert, now);
 	if (err) {
-		env_log(t->env, LOG_WARN, "%s at %s: handshake refused here: certificate %s",
-			peer_name(p, name), endpoint_format(from, at), err_name(err));
+		env_log(t->env, LOG_WARN, "%s at %s: handshake refused here: %s %s",
+			peer_name(p, name), endpoint_format(from, at),
+			too_old(t, p, now) ? "bundle" : "certificate", err_name(err));
 		p->reason = err_name(err);
 		connect_abandon(t, p);
 		return;
@@ -212,7 +257,7 @@ static void receive_response(struct peers *t, uint8_t *msg, size_t len, uint32_t
 	connect_abandon(t, p);
 	if (p->hub && answer.seen.addr.family != 0)
 		p->seen = answer.seen;
-	peer_install(t, p, s, from, local, now);
+	peer_install(t, p, s, from, local, proven, len, now);
 }
 
 static void receive_cookie(
@@ -321,7 +366,8 @@ static void respond(struct peers *t, struct handshake *hs, struct peer *p,
 		.ciphers = allowed_ciphers(t),
 		.max_udp = MAX_UDP,
 		.lanes = t->lanes,
-		.unix_s = t->env->wall_s(t->env->ctx),
+		.flags = clock_suspect(&t->trust->clock, t->env, now) ? HANDSHAKE_CLOCK_SUSPECT : 0,
+		.unix_s = trust_now_s(t->trust, t->env, now),
 		.seen = *from,
 		.certificate = t->certificate,
 		.certificate_len = (uint16_t)t->certificate_len,
@@ -344,6 +390,8 @@ static void respond(struct peers *t, struct handshake *hs, struct peer *p,
 	p->response_len = (uint16_t)(len + GRE_PLAIN_LEN);
 	p->next = s->id;
 	p->next_until = now + HALF_OPEN_NS;
+	p->next_is_new = !(offer->flags & HANDSHAKE_REKEY);
+	p->answered[0] = p->answered[1] = *from;
 	memcpy(p->next_timestamp, offer->timestamp, sizeof p->next_timestamp);
 	session_publish(t->sessions, s, SESSION_UNCONFIRMED);
 	note_half_open(t, p, s, now);
@@ -373,6 +421,7 @@ static void receive_initiation(struct peers *t, uint8_t *msg, size_t len,
 	struct peer *p = peer_find(t, key);
 	if (p && p->next != SESSION_NONE && prim_equal(p->answered_mac1, mac1, MAC_LEN)) {
 		handshake_wipe(&hs);
+		p->answered[1] = *from;
 		send_handshake(t, from, local, p->response, p->response_len);
 		return;
 	}
@@ -385,8 +434,10 @@ static void receive_initiation(struct peers *t, uint8_t *msg, size_t len,
 		handshake_wipe(&hs);
 		return;
 	}
+	if (!err && too_old(t, p, now))
+		err = ERR_EXPIRED;
 	if (!err)
-		err = check_member(t, offer.certificate, offer.certificate_len, key, &cert);
+		err = check_member(t, offer.certificate, offer.certificate_len, key, &cert, now);
 	if (!err && offer.psk_id != t->id->psk.id)
 		err = ERR_FORBIDDEN;
 	if (!err && !p)

@@ -6,22 +6,44 @@
 #include <string.h>
 
 #define CHALLENGE_NS  (3 * NS_PER_S)
+#define MOVE_GAP_NS   NS_PER_S
+#define MOVES_NS      (10 * NS_PER_S) /* six changes of endpoint a minute */
+#define MOVES         6
 #define REPEAT_NS     NS_PER_S
 #define REPEAT_MAX_NS (8 * NS_PER_S)
 #define ASSEMBLY_NS   (5 * NS_PER_S) /* without a chunk: another peer may begin */
 
+/* Bytes of UDP payload that a control packet of this length makes. */
+static uint64_t on_the_wire(const struct peers *t, const struct peer *p, size_t len)
+{
+	const struct session *s = session_at(t->sessions, p->current);
+	size_t tag = s ? s->tx.aead->tag_len : AEAD_TAG_MAX;
+	return (uint64_t)(SEALED_HEADER_LEN + GRE_PLAIN_LEN + len + tag);
+}
+
+/*
+ * To a place that has not shown itself no more than it has paid for: `credit` bytes, of which this is
+ * taken. NULL: the proven path.
+ */
 static void send_frame(struct peers *t, struct peer *p, const struct endpoint *to,
-	const struct ip_addr *from, const struct control_frame *frame, uint64_t now)
+	const struct ip_addr *from, uint64_t *credit, const struct control_frame *frame,
+	uint64_t now)
 {
 	uint8_t bytes[CONTROL_HDR_LEN + CONTROL_OBJECT_HDR_LEN + CONTROL_CHUNK_MAX];
 	int len = control_encode(frame, bytes, sizeof bytes);
-	if (len > 0)
-		peer_send_to(t, p, to, from, GRE_PROTO_CONTROL, bytes, (size_t)len, now);
+	if (len <= 0)
+		return;
+	uint64_t cost = on_the_wire(t, p, (size_t)len);
+	if (credit && *credit < cost)
+		return;
+	if (credit)
+		*credit -= cost;
+	peer_send_to(t, p, to, from, GRE_PROTO_CONTROL, bytes, (size_t)len, now);
 }
 
 static void reply(struct peers *t, struct peer *p, const struct control_frame *frame, uint64_t now)
 {
-	send_frame(t, p, &p->endpoint, &p->local, frame, now);
+	send_frame(t, p, &p->endpoint, &p->local, NULL, frame, now);
 }
 
 void frames_close(struct peers *t, struct peer *p, uint8_t reason, uint64_t now)
@@ -32,37 +54,87 @@ void frames_close(struct peers *t, struct peer *p, uint8_t reason, uint64_t now)
 
 /* ---- Path validation ------------------------------------------------------------------------ */
 
-void frames_challenge(struct peers *t, struct peer *p, const struct endpoint *from,
-	const struct ip_addr *local, uint64_t now)
+static uint64_t challenge_gap(const struct peer *p)
 {
-	if (endpoint_equal(from, &p->endpoint) || t->ops.is_overlay(t->ops.ctx, &from->addr) ||
-		(p->challenge.active && now < p->challenge.until &&
-			endpoint_equal(from, &p->challenge.to)))
-		return;
+	return p->rtt_ns ? p->rtt_ns * 2 : NS_PER_S / 2;
+}
+
+static void ask(struct peers *t, struct peer *p, uint64_t now)
+{
+	struct challenge *c = &p->challenge;
 	struct control_frame frame = {.type = CONTROL_PATH_CHALLENGE};
-	t->env->random(t->env->ctx, p->challenge.token, sizeof p->challenge.token);
-	memcpy(frame.u.path.token, p->challenge.token, sizeof frame.u.path.token);
-	p->challenge.active = true;
-	p->challenge.to = *from;
-	p->challenge.from = *local;
-	/* Asked again soon if nothing comes, for as long as packets come from there. */
-	p->challenge.until = now + (p->rtt_ns ? p->rtt_ns * 2 : NS_PER_S / 2);
-	send_frame(t, p, from, local, &frame, now);
+	memcpy(frame.u.path.token, c->token, sizeof frame.u.path.token);
+	c->asked = now;
+	send_frame(t, p, &c->to, &c->from, &c->credit, &frame, now);
+}
+
+/* Not more often than this does anybody move for good reasons. */
+static bool may_move(const struct peer *p, uint64_t now)
+{
+	struct bucket look = p->moves;
+	return p->up_due || p->path == PATH_NONE ||
+		((p->moved == 0 || now - p->moved >= MOVE_GAP_NS) &&
+			bucket_take(&look, MOVES_NS, MOVES, now));
+}
+
+void frames_challenge(struct peers *t, struct peer *p, const struct endpoint *from,
+	const struct ip_addr *local, size_t len, uint64_t now)
+{
+	struct challenge *c = &p->challenge;
+	if ((p->path != PATH_NONE && endpoint_equal(from, &p->endpoint)) ||
+		t->ops.is_overlay(t->ops.ctx, &from->addr) || !may_move(p, now))
+		return;
+	bool same = c->active && now - c->started < CHALLENGE_NS && endpoint_equal(from, &c->to);
+	if (!same) {
+		*c = (struct challenge){.active = true, .to = *from, .started = now};
+		t->env->random(t->env->ctx, c->token, sizeof c->token);
+	}
+	c->from = *local;
+	c->credit +=
+		(uint64_t)len * 3 / 2; /* the other half is for answers: three for one in all */
+	if (!same || now - c->asked >= challenge_gap(p))
+		ask(t, p, now);
+	if (!timer_armed(&p->timer) || p->timer.deadline > now + challenge_gap(p))
+		timer_arm(t->timers, &p->timer, now + challenge_gap(p));
+}
+
+void frames_challenge_tick(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
+{
+	struct challenge *c = &p->challenge;
+	if (!c->active)
+		return;
+	if (now - c->started >= CHALLENGE_NS) {
+		c->active =
+			false; /* it stays where it was; the next packet from there starts over */
+		return;
+	}
+	if (now - c->asked >= challenge_gap(p))
+		ask(t, p, now);
+	uint64_t at = c->asked + challenge_gap(p), end = c->started + CHALLENGE_NS;
+	at = at < end ? at : end;
+	*next = at < *next ? at : *next;
 }
 
 static void path_response(struct peers *t, struct peer *p, const uint8_t token[8],
 	const struct endpoint *from, const struct ip_addr *local, uint64_t now)
 {
 	char name[64], old[ENDPOINT_TEXT_MAX], new[ENDPOINT_TEXT_MAX];
-	if (!p->challenge.active || now > p->challenge.until + CHALLENGE_NS ||
-		!endpoint_equal(from, &p->challenge.to) ||
-		!prim_equal(token, p->challenge.token, sizeof p->challenge.token))
+	struct challenge *c = &p->challenge;
+	if (!c->active || now - c->started > CHALLENGE_NS || !endpoint_equal(from, &c->to) ||
+		!prim_equal(token, c->token, sizeof c->token) || !may_move(p, now))
 		return;
-	p->challenge.active = false;
-	env_log(t->env, LOG_INFO, "%s: moved from %s to %s", peer_name(p, name),
-		endpoint_format(&p->endpoint, old), endpoint_format(from, new));
+	bool up_due = p->up_due;
+	c->active = p->up_due = false;
+	if (!up_due) {
+		bucket_take(&p->moves, MOVES_NS, MOVES, now);
+		p->moved = now;
+		env_log(t->env, LOG_INFO, "%s: moved from %s to %s", peer_name(p, name),
+			endpoint_format(&p->endpoint, old), endpoint_format(from, new));
+	}
 	peer_set_endpoint(t, p, from, local);
 	peer_set_path(t, p, PATH_UP, "", now);
+	if (up_due)
+		t->ops.up(t->ops.ctx, p, false, now);
 }
 
 /* ---- The bundle's transfer ------------------------------------------------------------------ */
@@ -164,7 +236,7 @@ static void receive_ack(struct peers *t, struct peer *p, const struct control_fr
 
 /* False: the peer is gone. */
 static bool receive_frame(struct peers *t, struct peer *p, struct control_frame *f,
-	const struct endpoint *from, const struct ip_addr *local, uint64_t now)
+	const struct endpoint *from, const struct ip_addr *local, uint64_t *credit, uint64_t now)
 {
 	uint32_t generation = p->generation;
 	switch ((enum control_type)f->type) {
@@ -174,12 +246,13 @@ static bool receive_frame(struct peers *t, struct peer *p, struct control_frame 
 			f->u.ping.padding = 0;
 		f->flags = 0;
 		/* Back where it came from: a PONG proves the very path that was asked about. */
-		send_frame(t, p, from, local, f, now);
+		send_frame(t, p, from, local, credit, f, now);
 		break;
 	case CONTROL_PONG:
 		liveness_pong(t, p, f->u.ping.echo, now);
 		break;
 	case CONTROL_CLOSE:
+		p->restarting = p->hub && f->u.close.reason == CONTROL_REASON_RESTARTING;
 		peer_drop(t, p,
 			f->u.close.reason == CONTROL_REASON_IDLE ? "closed: idle" : "closed by it",
 			now);
@@ -193,7 +266,7 @@ static bool receive_frame(struct peers *t, struct peer *p, struct control_frame 
 		break;
 	case CONTROL_PATH_CHALLENGE:
 		f->type = CONTROL_PATH_RESPONSE;
-		send_frame(t, p, from, local, f, now);
+		send_frame(t, p, from, local, credit, f, now);
 		break;
 	case CONTROL_PATH_RESPONSE:
 		path_response(t, p, f->u.path.token, from, local, now);
@@ -210,7 +283,10 @@ void frames_receive(struct peers *t, struct peer *p, const uint8_t *payload, siz
 {
 	struct reader r = reader_of(payload, len);
 	struct control_frame frame;
+	/* Answers go back where the packet came from: by credit, when that is not the path. */
+	uint64_t once = on_the_wire(t, p, len) * 3 / 2;
+	bool proven = p->path != PATH_NONE && endpoint_equal(from, &p->endpoint);
 	while (control_next(&r, &frame) > 0)
-		if (!receive_frame(t, p, &frame, from, local, now))
+		if (!receive_frame(t, p, &frame, from, local, proven ? NULL : &once, now))
 			return;
 }

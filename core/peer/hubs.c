@@ -3,6 +3,8 @@
 #include <string.h>
 
 #define SETTLE_NS (30 * NS_PER_S)
+#define LOOKUP_NS (30 * NS_PER_S)
+#define NAMES_NS  (60 * NS_PER_S) /* names are looked up anew after that time */
 
 /* A token names a hub and which of its host names is being looked up. */
 static uint32_t token_of(const struct peer *p, unsigned host)
@@ -53,9 +55,12 @@ void hubs_resolved(
 			p->endpoints[p->n_endpoints++] = v[i];
 	}
 	if (p->resolving == 0 && p->n_endpoints == 0) {
+		bool known = p->hint.addr.family != 0;
 		p->reason = "its host name does not resolve";
-		env_log(t->env, LOG_WARN, "hub %s: none of its host names resolves",
-			peer_name(p, name));
+		env_log(t->env, LOG_WARN, "hub %s: none of its host names resolves%s",
+			peer_name(p, name), known ? ": trying where it was last" : "");
+		if (known)
+			p->endpoints[p->n_endpoints++] = p->hint;
 	}
 	if (!peer_has_session(p) || p->path == PATH_SUSPENDED)
 		connect_next(t, p, now);
@@ -66,11 +71,12 @@ void hubs_resolved(
 void hubs_retry(struct peers *t, struct peer *p, uint64_t now)
 {
 	const struct bundle_hub *hub = trust_find_hub(t->trust, p->key);
-	if (!hub || p->resolving)
+	if (!hub || (p->resolving && now - p->resolved_at < LOOKUP_NS))
 		return;
+	p->resolving = 0; /* a resolver that still has not answered does not hold us up */
 	connect_next(t, p, now);
 	/* Names may have moved; what is known is tried meanwhile. */
-	if (now - p->resolved_at > 60 * NS_PER_S || p->n_endpoints == 0) {
+	if (now - p->resolved_at > NAMES_NS || p->n_endpoints == 0) {
 		p->n_endpoints = 0;
 		p->endpoint_at = 0;
 		look_up(t, p, hub, now);

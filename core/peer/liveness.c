@@ -115,7 +115,7 @@ static bool sessions_age(struct peers *t, struct peer *p, uint64_t now, uint64_t
 	}
 	if (p->known && peer_has_session(p) && now - p->last_recheck >= RECHECK_NS) {
 		p->last_recheck = now;
-		int err = trust_recheck(t->trust, &p->cert, t->env->wall_s(t->env->ctx));
+		int err = trust_recheck(t->trust, &p->cert, trust_now_s(t->trust, t->env, now));
 		if (err) {
 			peer_close(
 				t, p, CONTROL_REASON_EXPIRED, "certificate no longer valid", now);
@@ -281,6 +281,7 @@ void liveness_fire(void *owner, struct timer *timer, uint64_t now)
 			sooner(&next, p->init.next);
 	}
 	if (peer_has_session(p)) {
+		frames_challenge_tick(t, p, now, &next);
 		rekey(t, p, now, &next);
 		watch(t, p, now, &next);
 		keepalive(t, p, now, &next);

@@ -152,9 +152,10 @@ void peer_drop(struct peers *t, struct peer *p, const char *why, uint64_t now)
 	if (p->user_ping)
 		t->ops.pong(t->ops.ctx, p->user_ping_token, false, false, 0);
 	p->user_ping = false;
-	p->challenge.active = false;
+	p->challenge.active = p->up_due = p->restarting = false;
 	p->unanswered = 0;
 	p->bundle_due = false;
+	t->changed = true;
 	if (p->hub) {
 		p->retry_at = now; /* a hub of ours is sought at once, and for ever */
 		p->retry_gap = 0;
@@ -204,8 +205,11 @@ int peer_send(struct peers *t, struct peer *p, uint16_t protocol, const void *pa
 void peer_set_endpoint(
 	struct peers *t, struct peer *p, const struct endpoint *to, const struct ip_addr *from)
 {
+	t->changed |= !endpoint_equal(&p->endpoint, to);
 	p->endpoint = *to;
 	p->local = *from;
+	if (p->hub)
+		p->hint = *to;
 	path_set_endpoint(t->sessions, p->id, to, from);
 }
 
@@ -249,21 +253,43 @@ static bool keep_old(
 	return old->initiator == ours_lower;
 }
 
-void peer_install(struct peers *t, struct peer *p, struct session *s, const struct endpoint *from,
-	const struct ip_addr *local, uint64_t now)
+/* Keys are one thing, where to send is another: see docs/protocol.md section 3.10. */
+static void settle_path(struct peers *t, struct peer *p, const struct endpoint *from,
+	const struct ip_addr *local, bool proven, size_t len, bool rekey, uint64_t now)
 {
+	if (proven || (p->path != PATH_NONE && endpoint_equal(from, &p->endpoint))) {
+		peer_set_endpoint(t, p, from, local);
+		p->challenge.active = false;
+		peer_set_path(t, p, PATH_UP, "", now);
+	} else {
+		frames_challenge(t, p, from, local, len, now);
+	}
+	p->up_due = p->path != PATH_UP;
+	if (p->up_due)
+		p->user_data_ns = now; /* it has its time to answer */
+	else
+		t->ops.up(t->ops.ctx, p, rekey, now);
+}
+
+void peer_install(struct peers *t, struct peer *p, struct session *s, const struct endpoint *from,
+	const struct ip_addr *local, bool proven, size_t len, uint64_t now)
+{
+	const struct session *old = session_at(t->sessions, p->current);
+	/* Who asks for new keys without having any has lost us; both at once is no such case. */
+	bool forgot =
+		!s->initiator && p->next_is_new && old && now - old->created_ns > SIMULTANEOUS_NS;
 	/* New keys alone change nothing; a session after a silence or a restart is a new one. */
-	bool rekey = p->current != SESSION_NONE && p->path == PATH_UP && !p->lost_us;
+	bool rekey = old && p->path == PATH_UP && !p->lost_us && !forgot;
 	assert(s->peer == p->id);
 	session_publish(t->sessions, s, SESSION_LIVE);
 	if (p->next == s->id)
 		p->next = SESSION_NONE;
-	p->lost_us = false;
-	if (keep_old(t, p, s, now)) {
+	if (!p->lost_us && keep_old(t, p, s, now)) {
 		end_session(t, &p->previous);
 		p->previous = s->id;
 		return;
 	}
+	p->lost_us = false;
 	end_session(t, &p->previous);
 	p->previous = p->current;
 	p->current = s->id;
@@ -277,10 +303,10 @@ void peer_install(struct peers *t, struct peer *p, struct session *s, const stru
 	p->retry_gap = 0;
 	p->rekeys += rekey;
 	p->unanswered = 0;
+	t->changed |= t->is_hub; /* its timestamp is another one */
 	atomic_store_explicit(&t->sessions->paths[p->id].last_rx_ns, now, memory_order_relaxed);
-	peer_set_endpoint(t, p, from, local);
-	peer_set_path(t, p, PATH_UP, "", now);
-	t->ops.up(t->ops.ctx, p, rekey, now);
+	publish_path(t, p);
+	settle_path(t, p, from, local, proven, len, rekey, now);
 	if (s->initiator) /* confirm at once, so that the other side may send */
 		peer_send(t, p, GRE_PROTO_KEEPALIVE, (const uint8_t[8]){0}, 8, now);
 	peer_wake(t, p, now);

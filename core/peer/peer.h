@@ -25,6 +25,8 @@
  *   frames.c    control frames: PING, PATH_CHALLENGE, CLOSE, the bundle's transfer
  *   punch.c     candidates, probes
  *   hubs.c      the hubs of the bundle: who they are, which one is preferred
+ *   resume.c    after a sleep, and when our own addresses change
+ *   hints.c     the file with whom we knew, for the next start
  */
 #define PEER_NONE          UINT32_MAX
 #define PEER_ENDPOINTS_MAX 8
@@ -48,8 +50,24 @@ struct initiation {
 	uint16_t len; /* of message, GRE header included */
 	uint8_t message[GRE_PLAIN_LEN + 1232];
 	unsigned tries;
-	uint64_t started, next;
+	uint64_t until, next;  /* given up then; the next copy */
 	struct bucket answers; /* RESPONSEs that may cost a DH */
+	/* where copies have gone: an answer from there proves the place */
+	unsigned n_sent;
+	struct endpoint sent[PEER_ENDPOINTS_MAX];
+};
+
+/*
+ * A place where the newest packet of a lane came from, and which is not the path's: it is asked to answer
+ * from there. Until it does, it gets no more than three bytes for one.
+ */
+struct challenge {
+	bool active;
+	uint8_t token[8];
+	struct endpoint to;
+	struct ip_addr from;
+	uint64_t started, asked; /* when it was first and last asked */
+	uint64_t credit;         /* bytes that may still be sent there */
 };
 
 struct peer {
@@ -62,7 +80,8 @@ struct peer {
 	bool known;           /* cert is there */
 	bool hub;             /* the bundle lists it */
 	unsigned hub_rank;    /* its place in the bundle: lower is preferred */
-	bool lost_us;         /* a RESET said so: the next session is a new one */
+	bool lost_us;         /* it said so by a RESET: the next session is a new one */
+	bool restarting;      /* so its CLOSE says: it will be back */
 
 	uint32_t current, previous, next;                /* sessions; SESSION_NONE */
 	uint8_t timestamp[HANDSHAKE_TIMESTAMP_LEN];      /* of its last confirmed INITIATION */
@@ -71,6 +90,8 @@ struct peer {
 	uint16_t response_len;
 	uint8_t response[GRE_PLAIN_LEN + 640]; /* to answer a repeated INITIATION with */
 	uint64_t next_until;                   /* `next` is forgotten then */
+	bool next_is_new;                      /* its INITIATION was no rekey */
+	struct endpoint answered[2];           /* where the first and the last RESPONSE went */
 	struct bucket stale; /* INITIATIONs with an old timestamp and a valid mac2 */
 
 	struct initiation init;
@@ -81,6 +102,7 @@ struct peer {
 
 	/* hub: where to look for it, from the bundle's host names */
 	struct endpoint seen; /* hub: ourselves as it sees us; family 0 = unknown */
+	struct endpoint hint; /* where it was last, for when its name does not resolve */
 	unsigned n_endpoints, endpoint_at;
 	struct endpoint endpoints[PEER_ENDPOINTS_MAX];
 	unsigned resolving; /* answers awaited */
@@ -91,13 +113,10 @@ struct peer {
 	struct endpoint endpoint; /* proven */
 	uint64_t up_since;
 	struct ip_addr local;
-	struct {
-		bool active;
-		uint8_t token[8];
-		struct endpoint to;
-		struct ip_addr from;
-		uint64_t until;
-	} challenge;
+	struct challenge challenge;
+	bool up_due;    /* keys are there, but no path yet */
+	uint64_t moved; /* when its endpoint changed last */
+	struct bucket moves;
 
 	uint64_t control_tx_ns; /* last sealed packet sent by the control loop */
 	uint64_t keepalive_gap; /* jittered */
@@ -188,6 +207,8 @@ struct peers {
 	size_t certificate_len;
 	struct cert self;
 	bool is_hub;
+	bool strict;     /* no new sessions once the bundle has expired */
+	bool changed;    /* something that the hint file holds */
 	uint8_t ciphers; /* allowed here */
 	uint8_t lanes;   /* ours, lane 0 counted */
 	uint8_t stamp[HANDSHAKE_TIMESTAMP_LEN];
@@ -239,9 +260,13 @@ int peer_send_to(struct peers *t, struct peer *p, const struct endpoint *to,
 	const struct ip_addr *from, uint16_t protocol, const void *payload, size_t len,
 	uint64_t now);
 
-/* A session is good: ours on its RESPONSE, the peer's on the first packet that opened. */
+/*
+ * A session is good: ours on its RESPONSE, the peer's on the first packet that opened. proven: what went
+ * to `from` before was answered, so it may become the path; otherwise it is challenged first, at the
+ * expense of the len bytes that came from there.
+ */
 void peer_install(struct peers *t, struct peer *p, struct session *s, const struct endpoint *from,
-	const struct ip_addr *local, uint64_t now);
+	const struct ip_addr *local, bool proven, size_t len, uint64_t now);
 void peer_set_path(
 	struct peers *t, struct peer *p, enum path_state state, const char *reason, uint64_t now);
 /* Moves a proven path to another endpoint. */
@@ -278,11 +303,22 @@ void liveness_pong(struct peers *t, struct peer *p, const uint8_t echo[8], uint6
 
 void frames_receive(struct peers *t, struct peer *p, const uint8_t *payload, size_t len,
 	const struct endpoint *from, const struct ip_addr *local, uint64_t now);
-/* The newest packet of its lane came from elsewhere: ask that place to answer. */
+/* The newest packet of its lane, of len bytes, came from elsewhere: asks that place to answer. */
 void frames_challenge(struct peers *t, struct peer *p, const struct endpoint *from,
-	const struct ip_addr *local, uint64_t now);
+	const struct ip_addr *local, size_t len, uint64_t now);
+/* Asks again, or gives up; *next: when to look again. */
+void frames_challenge_tick(struct peers *t, struct peer *p, uint64_t now, uint64_t *next);
 void frames_send_bundle(struct peers *t, struct peer *p, uint64_t now);
 void frames_close(struct peers *t, struct peer *p, uint8_t reason, uint64_t now);
+
+/* ---- resume.c ------------------------------------------------------------------------------- */
+
+/* The machine has slept: what is too old goes, hubs are dialled at once, direct paths must answer. */
+void peers_resumed(struct peers *t, uint64_t now);
+/* An underlay address of ours is gone: nobody sends from it any more. */
+void peers_forget_source(struct peers *t, const struct ip_addr *address);
+/* Our addresses have changed: direct peers are shown where we are now. */
+void peers_show_place(struct peers *t, uint64_t now);
 
 /* ---- punch.c -------------------------------------------------------------------------------- */
 
@@ -310,7 +346,7 @@ void punch_receive(struct peers *t, const uint8_t *msg, size_t len, const struct
 void hubs_update(struct peers *t, uint64_t now);
 void hubs_resolved(
 	struct peers *t, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now);
-/* Looks its names up anew, then starts a handshake. */
+/* Starts a handshake with where it is known to be, and looks its names up anew when they are old. */
 void hubs_retry(struct peers *t, struct peer *p, uint64_t now);
 /* The hub that user data goes to, NULL if none has a session. without: bits of ranks left aside. */
 struct peer *hubs_preferred(const struct peers *t, uint32_t without, uint64_t now);

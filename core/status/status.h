@@ -18,7 +18,8 @@ struct status_context {
 	uint16_t port, mtu;
 	unsigned workers;
 	uint64_t now;                /* monotonic ns */
-	uint64_t wall_s;             /* unix */
+	uint64_t wall_s;             /* unix; by which certificates are judged */
+	bool clock_suspect;          /* the system's clock is behind that */
 	const char *const *warnings; /* of the daemon's own; NULL-terminated, or NULL */
 	bool endpoints;              /* may underlay addresses of peers be shown? */
 };

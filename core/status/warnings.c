@@ -21,6 +21,12 @@ static bool certificate_expires(const struct node_view *view, const struct statu
 		view->cert_not_after - context->wall_s < SOON_S;
 }
 
+static bool clock_behind(const struct node_view *view, const struct status_context *context)
+{
+	(void)view;
+	return context->clock_suspect;
+}
+
 static bool no_bundle(const struct node_view *view, const struct status_context *context)
 {
 	(void)context;
@@ -48,6 +54,7 @@ static const struct {
 	bool (*holds)(const struct node_view *view, const struct status_context *context);
 	const char *text;
 } rows[] = {
+	{clock_behind, "the system's clock is behind: certificates go by a later time"},
 	{certificate_expired, "the certificate has expired, or the clock is wrong"},
 	{certificate_expires, "the certificate expires within 14 days"},
 	{no_bundle, "there is no bundle: revocations and hubs are unknown"},

@@ -152,6 +152,11 @@ int trust_check_cert(struct trust *t, const uint8_t *bytes, size_t len,
 	return err;
 }
 
+uint64_t trust_now_s(const struct trust *t, const struct env *env, uint64_t now)
+{
+	return clock_now_s(&t->clock, env, now);
+}
+
 const struct bundle_hub *trust_find_hub(
 	const struct trust *t, const uint8_t static_key[CERT_KEY_SIZE])
 {

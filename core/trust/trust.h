@@ -3,6 +3,7 @@
 
 #include "core/trust/bundle.h"
 #include "core/trust/cert.h"
+#include "core/trust/clock.h"
 
 /*
  * What a node believes: the network and root key pinned in its config, and the newest bundle
@@ -24,6 +25,7 @@ struct trust {
 	struct bundle *bundle; /* owned; NULL until one has been accepted */
 	uint8_t *bundle_bytes; /* owned; what bundle borrows from */
 	size_t bundle_len;
+	struct trust_clock clock;       /* without a floor until clock_init */
 	uint8_t cache[TRUST_CACHE][32]; /* hashes of what verified; zero is free */
 };
 
@@ -56,6 +58,9 @@ int trust_check_cert(struct trust *t, const uint8_t *bytes, size_t len,
  * after a new bundle or some time? 0, ERR_NOT_FOUND, ERR_FORBIDDEN, ERR_EXPIRED, ERR_REVOKED.
  */
 int trust_recheck(const struct trust *t, const struct cert *cert, uint64_t wall_s);
+
+/* The time to ask with: clock_now_s of t->clock. */
+uint64_t trust_now_s(const struct trust *t, const struct env *env, uint64_t now);
 
 /* The hub of the bundle with this static key, or NULL. Iterate t->bundle->hubs for all. */
 const struct bundle_hub *trust_find_hub(

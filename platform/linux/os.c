@@ -22,11 +22,21 @@
 #define KEPT_CAP  CAP_NET_ADMIN
 #define KEPT_MASK (1u << KEPT_CAP)
 
-uint64_t os_now_ns(void)
+static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec ts;
-	clock_gettime(CLOCK_BOOTTIME, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t os_now_ns(void)
+{
+	return read_clock(CLOCK_BOOTTIME);
+}
+
+uint64_t os_awake_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
 }
 
 uint64_t os_wall_s(void)

@@ -458,6 +458,11 @@ uint64_t os_now_ns(void)
 	return fake.now_ns;
 }
 
+uint64_t os_awake_ns(void)
+{
+	return fake.now_ns - fake.asleep_ns;
+}
+
 uint64_t os_wall_s(void)
 {
 	return fake.wall_s;

@@ -28,7 +28,7 @@ struct fake_route { /* one that route_add installed */
 #define FAKE_IFINDEX 77 /* of the TUN */
 
 struct fake {
-	_Atomic uint64_t now_ns, wall_s;
+	_Atomic uint64_t now_ns, wall_s, asleep_ns;
 	_Atomic unsigned fail_sends; /* so many packets fail next, to UDP or TUN */
 	bool fail_opens;             /* while set, opening anything fails */
 	/* Opened last and not closed, or NULL. */

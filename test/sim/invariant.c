@@ -194,8 +194,14 @@ static bool is_proven(struct node *n, struct invariant_end *end)
 	return end->proven;
 }
 
+/* A hub's endpoint by the bundle, or where somebody was before a restart. */
 static bool is_listed(struct node *n, struct invariant_end *end)
 {
+	struct hints hints;
+	struct hint hint;
+	if (n->saved_hints && hints_decode(n->saved_hints, n->saved_hints_len, &hints) == 0)
+		while (!end->listed && hints_next(&hints, &hint))
+			end->listed = endpoint_equal(&hint.at, &end->at);
 	for (uint32_t i = 0; !end->listed && i < n->engine->peers.n_fresh; i++) {
 		const struct peer *p = peer_at(&n->engine->peers, i);
 		for (unsigned k = 0; p && p->hub && k < p->n_endpoints; k++)

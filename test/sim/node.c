@@ -116,16 +116,15 @@ static void route_action(struct node *n, const struct action *a)
 	}
 }
 
-static void save_bundle(struct node *n, const struct action *a)
+static void save(uint8_t **file, size_t *file_len, const uint8_t *data, size_t len)
 {
-	uint8_t *copy = malloc(a->bundle.len);
+	uint8_t *copy = malloc(len);
 	if (!copy)
 		abort();
-	memcpy(copy, a->bundle.data, a->bundle.len);
-	free(n->saved_bundle);
-	n->saved_bundle = copy;
-	n->saved_bundle_len = a->bundle.len;
-	n->bundles_saved++;
+	memcpy(copy, data, len);
+	free(*file);
+	*file = copy;
+	*file_len = len;
 }
 
 static void act(struct node *n, const struct action *a)
@@ -143,7 +142,15 @@ static void act(struct node *n, const struct action *a)
 		resolve(n, a);
 		break;
 	case ACTION_SAVE_BUNDLE:
-		save_bundle(n, a);
+		save(&n->saved_bundle, &n->saved_bundle_len, a->bundle.data, a->bundle.len);
+		n->bundles_saved++;
+		break;
+	case ACTION_SAVE_HINTS:
+		save(&n->saved_hints, &n->saved_hints_len, a->save.data, a->save.len);
+		n->hints_saved++;
+		break;
+	case ACTION_SAVE_TIME:
+		n->saved_time_s = a->time.unix_s;
 		break;
 	case ACTION_PONG:
 		n->pong.count++;
@@ -351,6 +358,7 @@ static void node_free(void *ctx)
 	invariant_fini(n);
 	pkt_batch_fini(&n->batch);
 	free(n->saved_bundle);
+	free(n->saved_hints);
 	free(n);
 }
 
@@ -398,6 +406,7 @@ void node_start(struct node *n, const uint8_t *bundle, size_t bundle_len)
 	n->config.certificate_len = n->cert_len;
 	n->config.bundle = bundle ? bundle : n->saved_bundle;
 	n->config.bundle_len = bundle ? bundle_len : n->saved_bundle_len;
+	n->config.time_s = n->saved_time_s > n->build_s ? n->saved_time_s : n->build_s;
 	int rc = engine_new(&n->engine, &n->config, &n->env, node_now(n));
 	if (rc < 0) {
 		n->engine = NULL;
@@ -406,6 +415,8 @@ void node_start(struct node *n, const uint8_t *bundle, size_t bundle_len)
 	n->worker = engine_worker(n->engine, 0);
 	invariant_start(n);
 	engine_start(n->engine, node_now(n));
+	if (n->saved_hints)
+		engine_load_hints(n->engine, n->saved_hints, n->saved_hints_len, node_now(n));
 	node_settle(n);
 	tell_kernel(n);
 	node_settle(n);
@@ -415,7 +426,8 @@ void node_stop(struct node *n)
 {
 	if (!n->engine)
 		return;
-	engine_stop(n->engine, node_now(n));
+	while (engine_stop(n->engine, node_now(n)))
+		node_settle(n);
 	node_settle(n);
 	node_crash(n);
 }
@@ -433,10 +445,28 @@ void node_sleep(struct node *n)
 	n->asleep = true;
 }
 
+static void notice_sleep(void *ctx, void *arg)
+{
+	struct node *n = ctx;
+	unsigned incarnation = *(unsigned *)arg;
+	free(arg);
+	if (!n->engine || n->asleep || incarnation != n->incarnation)
+		return;
+	engine_resumed(n->engine, node_now(n));
+	node_settle(n);
+}
+
 void node_wake(struct node *n)
 {
+	unsigned *incarnation = malloc(sizeof *incarnation);
+	if (!incarnation)
+		abort();
 	n->asleep = false;
 	n->armed_at = TS_NEVER;
+	*incarnation = n->incarnation;
+	/* The daemon's timer, which stood still as well, has up to this long to go. */
+	sim_at(n->sim, n->sim->now + rng_below(&n->rng, NODE_NOTICE_NS), notice_sleep, n,
+		incarnation);
 	if (n->engine)
 		node_settle(n);
 }

@@ -19,6 +19,7 @@
 #define NODE_ROUTES    48
 #define NODE_OWN       16
 #define NODE_INSTALLED 64
+#define NODE_NOTICE_NS NS_PER_S /* within this time a daemon notices that it has slept */
 
 struct traffic;
 
@@ -52,6 +53,9 @@ struct node {
 	struct engine_config config; /* certificate and bundle are set at start */
 	uint8_t *saved_bundle;
 	size_t saved_bundle_len;
+	uint8_t *saved_hints;
+	size_t saved_hints_len;
+	uint64_t saved_time_s, build_s; /* what it knows of the time when it starts */
 	unsigned (*resolve)(
 		void *ctx, const char *host, uint16_t port, struct endpoint *out, unsigned max);
 	void *resolve_ctx;
@@ -82,7 +86,7 @@ struct node {
 	bool forwards; /* the kernel forwards between overlay and overlay (relay = kernel) */
 	struct installed_route installed[NODE_INSTALLED]; /* by ACTION_ROUTE_ADD */
 	unsigned n_installed;
-	unsigned bundles_saved, icmp_errors, routes_added, routes_deleted;
+	unsigned bundles_saved, hints_saved, icmp_errors, routes_added, routes_deleted;
 	unsigned sent_on; /* packets that came out of the TUN and left by another interface */
 	struct {
 		unsigned count;

@@ -1,0 +1,118 @@
+#include "core/daemon/save.h"
+
+#include "core/base/err.h"
+#include "core/config/state.h"
+#include "core/daemon/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[SAVE_FILES] = {
+	[SAVE_HINTS] = STATE_HINTS, [SAVE_CLOCK] = STATE_CLOCK};
+
+int save_open(struct node *n)
+{
+	for (; n->n_saves < SAVE_FILES; n->n_saves++) {
+		struct save *s = &n->saves[n->n_saves];
+		*s = (struct save){.node = n, .file = (enum save_file)n->n_saves};
+		s->work.data = s;
+		int rc = uv_mutex_init(&s->writing);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+void save_close(struct node *n)
+{
+	while (n->n_saves > 0) {
+		struct save *s = &n->saves[--n->n_saves];
+		uv_mutex_destroy(&s->writing);
+		free(s->data);
+		free(s->waiting);
+	}
+}
+
+/* In any thread; the config's path does not change while the daemon runs. */
+static void write_now(struct save *s)
+{
+	uv_mutex_lock(&s->writing);
+	s->errors = (struct config_errors){0};
+	s->rc = state_save(&s->node->config, names[s->file], s->data, s->len, &s->errors);
+	uv_mutex_unlock(&s->writing);
+}
+
+static void report(struct save *s)
+{
+	struct node *n = s->node;
+	unsigned times;
+	if (s->rc == 0)
+		return;
+	if (log_limit_take(&n->save_limit, os_now_ns(), &times))
+		env_log(&n->env, LOG_WARN, "not saved, %u times: %.*s", times,
+			(int)strcspn(s->errors.text, "\n"), s->errors.text);
+	engine_save_failed(n->engine);
+}
+
+static void begin(struct save *s);
+
+static void on_work(uv_work_t *work)
+{
+	write_now(work->data);
+}
+
+static void on_done(uv_work_t *work, int status)
+{
+	struct save *s = work->data;
+	s->busy = false;
+	if (status == 0 && !s->node->stopping)
+		report(s);
+	free(s->data);
+	s->data = s->waiting;
+	s->len = s->waiting_len;
+	s->waiting = NULL;
+	if (s->data && !s->node->stopping)
+		begin(s);
+}
+
+static void begin(struct save *s)
+{
+	s->busy = uv_queue_work(&s->node->loop, &s->work, on_work, on_done) == 0;
+	if (!s->busy) {
+		write_now(s);
+		report(s);
+	}
+}
+
+/* The loop turns no more: what a thread has in hand is waited for, then this is written over it. */
+static void write_last(struct save *s, const void *data, size_t len)
+{
+	struct config_errors errors = {0};
+	if (s->busy)
+		uv_cancel((uv_req_t *)&s->work);
+	uv_mutex_lock(&s->writing);
+	int rc = state_save(&s->node->config, names[s->file], data, len, &errors);
+	uv_mutex_unlock(&s->writing);
+	if (rc != 0)
+		env_log(&s->node->env, LOG_WARN, "not saved: %.*s", (int)strcspn(errors.text, "\n"),
+			errors.text);
+}
+
+void save_write(struct node *n, enum save_file file, const void *data, size_t len)
+{
+	struct save *s = &n->saves[file];
+	if (n->stopping) {
+		write_last(s, data, len);
+		return;
+	}
+	uint8_t *copy = malloc(len ? len : 1);
+	if (!copy)
+		return;
+	memcpy(copy, data, len);
+	uint8_t **place = s->busy ? &s->waiting : &s->data;
+	free(*place);
+	*place = copy;
+	*(s->busy ? &s->waiting_len : &s->len) = len;
+	if (!s->busy)
+		begin(s);
+}
