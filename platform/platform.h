@@ -62,13 +62,15 @@ struct udp;
 struct udp_config {
 	struct ip_addr address; /* to bind, family 0 = all, both families */
 	uint16_t port;          /* 0 = a random one */
-	unsigned workers;       /* sockets 1 .. workers take sealed data; socket 0 the rest */
+	unsigned workers;       /* sockets 1 .. workers take sealed data; socket 0 handshakes */
 };
 
 /*
  * 1 + workers sockets on one port. Where the system can (SO_REUSEPORT with a classic BPF program)
- * sealed data (GRE word 0x300088B5) is steered by its Key to sockets 1 .. workers and all else to
- * socket 0; where it cannot, everything may arrive anywhere and the caller copes. IPv4 comes and
+ * sealed data (GRE word 0x300088B5) is steered by its Key to sockets 1 .. workers, handshake
+ * messages (0x000088B6, then type, version 1 and two zero bytes) to socket 0, and all else, and what
+ * is shorter than 32 bytes, is dropped. Where it cannot, or with no workers, everything may arrive
+ * anywhere and the caller copes. IPv4 comes and
  * goes as IPv4 (struct endpoint family 4), never as a mapped IPv6 address. With a specific address
  * only that family is open; without IPv6 on the system only IPv4.
  * ERR_SYSTEM (the port is taken, even if by ourselves), ERR_UNSUPPORTED: too many workers.
@@ -94,6 +96,13 @@ void udp_send(struct udp *udp, unsigned socket, struct pkt_batch *b);
 /* One datagram from socket 0 (control loop); from may be NULL. 0 or ERR_SYSTEM (not logged). */
 int udp_send_one(struct udp *udp, const struct endpoint *to, const struct ip_addr *from,
 	uint8_t ttl, const void *data, size_t len);
+
+/* Datagrams that the system dropped, since the last call. */
+struct udp_losses {
+	uint64_t full;    /* receive buffer full; seldom, a wrong UDP checksum */
+	uint64_t foreign; /* neither sealed data nor a handshake message */
+};
+struct udp_losses udp_take_losses(struct udp *udp);
 
 /* ---- Routes and addresses ------------------------------------------------------------------- */
 

@@ -38,6 +38,7 @@
 	X(OWN_PACKET, "own_packet") /* our own UDP, routed back into the tunnel */                 \
 	X(RATE_LIMITED, "rate_limited")                                                            \
 	X(RING_FULL, "ring_full")       /* the control loop is behind */                           \
+	X(RECEIVE_FULL, "receive_full") /* the system had no room in the socket's buffer */        \
 	X(ECN_ILLEGAL, "ecn_illegal")   /* outer CE on an inner not-ECT packet (RFC 6040) */       \
 	X(SEND_FAILED, "send_failed")   /* the socket or the TUN refused it */                     \
 	X(BAD_MAC, "bad_mac")           /* handshake: not by one who knows our key */              \

@@ -63,9 +63,18 @@ static void run_readyz(struct node *n, struct job *job)
 	finish(n, job, ready ? 200 : 503);
 }
 
+/* What the system has dropped before it came to us. */
+static void count_losses(struct node *n)
+{
+	struct udp_losses losses = udp_take_losses(n->udp);
+	engine_count_drops(n->engine, DROP_RECEIVE_FULL, losses.full);
+	engine_count_drops(n->engine, DROP_BAD_OUTER, losses.foreign);
+}
+
 static void run_status(struct node *n, struct job *job)
 {
 	struct status_context context;
+	count_losses(n);
 	context_of(n, job, &context);
 	status_node_json(n->engine, &context, &job->text);
 	finish(n, job, 200);

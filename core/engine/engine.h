@@ -219,6 +219,8 @@ struct data_counters { /* sums over all workers */
 	uint64_t dropped[DROP_COUNT];
 };
 void engine_view_counters(const struct engine *e, struct data_counters *out);
+/* n datagrams that the system dropped for us. reason: enum drop_reason. */
+void engine_count_drops(struct engine *e, uint8_t reason, uint64_t n);
 
 struct peer_view {
 	char name[64]; /* "" until a certificate is known */

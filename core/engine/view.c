@@ -1,6 +1,7 @@
 /* Views for status: copies out of the engine, one object a call. */
 #include "core/engine/engine.h"
 
+#include "core/engine/data_private.h"
 #include "core/engine/node.h"
 
 #include <string.h>
@@ -67,6 +68,11 @@ void engine_view_counters(const struct engine *e, struct data_counters *out)
 	}
 	for (unsigned d = 0; d < DROP_COUNT; d++)
 		out->dropped[d] += e->peers.dropped[d];
+}
+
+void engine_count_drops(struct engine *e, uint8_t reason, uint64_t n)
+{
+	data_count(&e->control->counters.dropped[reason], n);
 }
 
 static const char *path_text(const struct engine *e, const struct peer *p)

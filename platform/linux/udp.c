@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/in6.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +16,19 @@
 /*
  * Opening the sockets: for each family a group of 1 + workers on one port, and a program in the
  * kernel that picks the member for each datagram. A member's number in the group is its turn in
- * binding.
+ * binding. Behind the workers' comes one more, the sink, which takes what cannot be warren's and
+ * keeps nothing: a flood of such datagrams never wakes us.
  */
 
-#define SEALED_WORD  0x300088B5 /* GRE with Key and Sequence, protocol of sealed data */
-#define BUFFER_BYTES (8 * 1024 * 1024)
-#define BUFFER_FEW   (1024 * 1024)
-#define PORT_TRIES   32
-#define WORKERS_MAX  64
+#define SEALED_WORD    0x300088B5 /* GRE with Key and Sequence, protocol of sealed data */
+#define HANDSHAKE_WORD 0x000088B6 /* GRE without options, protocol of handshake messages */
+#define VERSION_MASK   0x00FFFFFF /* of the word behind that: type, version, two zero bytes */
+#define VERSION_WORD   0x00010000
+#define LEAST          32 /* bytes of the shortest of all */
+#define BUFFER_BYTES   (8 * 1024 * 1024)
+#define BUFFER_FEW     (1024 * 1024)
+#define PORT_TRIES     32
+#define WORKERS_MAX    64
 
 struct sockopt {
 	int level, name, value;
@@ -81,13 +87,29 @@ static socklen_t make_sockaddr(
 	return sizeof *in6;
 }
 
+/* Lets nothing through, so nothing is queued; the kernel counts what it drops. */
+static int stop_up(int fd)
+{
+	struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+	struct sock_fprog program = {.len = 1, .filter = code};
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+enum member {
+	MEMBER_FIRST,
+	MEMBER_OTHER,
+	MEMBER_SINK,
+};
+
 /*
  * One bound socket, or -1 with errno. The first of a group is bound without SO_REUSEPORT, which it
  * gets afterwards: so it does not join a group that another process of this user has on the port,
  * and does not get a random port that such a group has.
  */
-static int open_socket(uint8_t family, const struct udp_config *config, uint16_t port, bool first)
+static int open_socket(
+	uint8_t family, const struct udp_config *config, uint16_t port, enum member member)
 {
+	bool first = member == MEMBER_FIRST;
 	struct sockaddr_storage name;
 	socklen_t len = make_sockaddr(family, &config->address, port, &name);
 	int on = 1;
@@ -98,6 +120,8 @@ static int open_socket(uint8_t family, const struct udp_config *config, uint16_t
 			      : set_options(fd, options6, sizeof options6 / sizeof *options6);
 	if (!bad && !first)
 		bad = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+	if (!bad && member == MEMBER_SINK)
+		bad = stop_up(fd);
 	if (!bad)
 		bad = bind(fd, (struct sockaddr *)&name, len);
 	if (!bad && first)
@@ -108,18 +132,22 @@ static int open_socket(uint8_t family, const struct udp_config *config, uint16_t
 		errno = error;
 		return -1;
 	}
-	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
-	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+	if (member != MEMBER_SINK) {
+		set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
+		set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF);
+	}
 	return fd;
 }
 
 /*
- * Sealed data goes to 1 + hash(Key) % workers, all else to 0. The program sees the UDP payload; a
- * load behind its end returns 0. The multiplication spreads the session's index and the lane alike.
+ * Sealed data goes to 1 + hash(Key) % workers, handshake messages to 0, all else to the sink. The
+ * program sees the UDP payload. The multiplication spreads the session's index and the lane alike.
  */
 static int steer(int fd, unsigned workers)
 {
 	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, LEAST, 0, 13),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SEALED_WORD, 0, 6),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4),
@@ -128,11 +156,18 @@ static int steer(int fd, unsigned workers)
 		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers),
 		BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 1),
 		BPF_STMT(BPF_RET | BPF_A, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, HANDSHAKE_WORD, 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, VERSION_MASK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, VERSION_WORD, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, workers + 1),
 	};
 	struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
 }
+
+static const struct udp_socket closed = {.fd4 = -1, .fd6 = -1};
 
 static int *fd_of(struct udp *u, unsigned socket, uint8_t family)
 {
@@ -141,12 +176,12 @@ static int *fd_of(struct udp *u, unsigned socket, uint8_t family)
 
 static void close_all(struct udp *u)
 {
-	for (unsigned i = 0; i < u->n; i++) {
+	for (unsigned i = 0; i <= u->n; i++) {
 		if (u->sockets[i].fd4 >= 0)
 			close(u->sockets[i].fd4);
 		if (u->sockets[i].fd6 >= 0)
 			close(u->sockets[i].fd6);
-		u->sockets[i] = (struct udp_socket){-1, -1};
+		u->sockets[i] = closed;
 	}
 }
 
@@ -161,19 +196,36 @@ static int learn_port(struct udp *u, int fd)
 	return 0;
 }
 
+/*
+ * The steering, and the sink once it works: without it the kernel would spread datagrams over all
+ * members. Until the sink is there, what is meant for it goes to any other.
+ */
+static void open_steering(struct udp *u, uint8_t family, const struct udp_config *config)
+{
+	int *sink = fd_of(u, u->n, family);
+	if (steer(*fd_of(u, 0, family), u->n - 1) < 0) {
+		env_log(&u->env, LOG_WARN,
+			"udp: no steering to workers (%s): slower, with everything else as it is",
+			strerror(errno));
+		return;
+	}
+	*sink = open_socket(family, config, u->port, MEMBER_SINK);
+	if (*sink < 0)
+		env_log(&u->env, LOG_WARN, "udp: rubbish is not dropped by the system: %s",
+			strerror(errno));
+}
+
 /* All sockets of one family. 0 or -1 with errno. */
 static int open_family(struct udp *u, uint8_t family, const struct udp_config *config)
 {
 	for (unsigned i = 0; i < u->n; i++) {
 		int *fd = fd_of(u, i, family);
-		*fd = open_socket(family, config, u->port, i == 0);
+		*fd = open_socket(family, config, u->port, i == 0 ? MEMBER_FIRST : MEMBER_OTHER);
 		if (*fd < 0 || (i == 0 && learn_port(u, *fd) < 0))
 			return -1;
 	}
-	if (u->n > 1 && steer(*fd_of(u, 0, family), u->n - 1) < 0)
-		env_log(&u->env, LOG_WARN,
-			"udp: no steering to workers (%s): slower, with everything else as it is",
-			strerror(errno));
+	if (u->n > 1)
+		open_steering(u, family, config);
 	return 0;
 }
 
@@ -213,13 +265,13 @@ int udp_open(struct udp **out, const struct udp_config *config, const struct env
 	if (config->workers > WORKERS_MAX)
 		return ERR_UNSUPPORTED;
 	unsigned n = 1 + config->workers;
-	struct udp *u = calloc(1, sizeof *u + n * sizeof *u->sockets);
+	struct udp *u = calloc(1, sizeof *u + (n + 1) * sizeof *u->sockets);
 	if (!u)
 		return ERR_NO_SPACE;
 	u->env = *env;
 	u->n = n;
-	for (unsigned i = 0; i < n; i++)
-		u->sockets[i] = (struct udp_socket){-1, -1};
+	for (unsigned i = 0; i <= n; i++)
+		u->sockets[i] = closed;
 	/* A random port that is free for IPv4 may be taken for IPv6. */
 	unsigned tries = config->port == 0 ? PORT_TRIES : 1;
 	int result;
@@ -254,4 +306,31 @@ int udp_fd(const struct udp *u, unsigned socket, uint8_t family)
 	if (socket >= u->n)
 		return -1;
 	return family == 6 ? u->sockets[socket].fd6 : family == 4 ? u->sockets[socket].fd4 : -1;
+}
+
+/* What the kernel has dropped for this socket since we asked last; it counts in 32 bits. */
+static uint32_t take_drops(int fd, uint32_t *seen)
+{
+	uint32_t info[SK_MEMINFO_VARS];
+	socklen_t len = sizeof info;
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0 || len < sizeof info)
+		return 0;
+	uint32_t more = info[SK_MEMINFO_DROPS] - *seen;
+	*seen = info[SK_MEMINFO_DROPS];
+	return more;
+}
+
+struct udp_losses udp_take_losses(struct udp *u)
+{
+	struct udp_losses losses = {0};
+	for (unsigned i = 0; i <= u->n; i++) {
+		struct udp_socket *s = &u->sockets[i];
+		uint64_t more =
+			(uint64_t)take_drops(s->fd4, &s->drops4) + take_drops(s->fd6, &s->drops6);
+		if (i < u->n)
+			losses.full += more;
+		else
+			losses.foreign += more;
+	}
+	return losses;
 }

@@ -6,13 +6,14 @@
 /* One member of the socket group: a descriptor a family, -1 = closed. */
 struct udp_socket {
 	int fd4, fd6;
+	uint32_t drops4, drops6; /* the kernel's counts when we asked last */
 };
 
 struct udp {
 	struct env env;
 	uint16_t port;
-	unsigned n; /* sockets: 1 + workers */
-	struct udp_socket sockets[];
+	unsigned n;                  /* sockets: 1 + workers */
+	struct udp_socket sockets[]; /* n + 1: the last is the sink */
 };
 
 #endif

@@ -163,7 +163,8 @@ static void send_burst(struct blaster *b, int fd, unsigned n, struct account *a)
 		if (b->spoof)
 			frame_set_source(f, SPOOFED | ((uint32_t)blaster_random(b) & 0x1ffff),
 				(uint16_t)(1024 + blaster_random(b) % 60000));
-		if (b->kind == BLASTER_WRONG_TAG) /* far ahead of the window, so it must be opened */
+		if (b->kind ==
+			BLASTER_WRONG_TAG) /* far ahead of the window, so it must be opened */
 			store_u32(frame_payload(f) + 8,
 				0x40000000u | (uint32_t)blaster_random(b) >> 2);
 		a->bytes += f->len - FRAME_HEADERS;
@@ -203,8 +204,7 @@ static void blast(struct blaster *b, struct account *a)
 		}
 		due = total;
 		next = at + TICK_NS;
-		struct timespec until = {
-			(time_t)(next / 1000000000u), (long)(next % 1000000000u)};
+		struct timespec until = {(time_t)(next / 1000000000u), (long)(next % 1000000000u)};
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 	}
 	a->took_ns = now_ns() - start;
@@ -213,8 +213,7 @@ static void blast(struct blaster *b, struct account *a)
 
 int main(int argc, char **argv)
 {
-	static struct blaster b = {
-		.port = 4754, .rate = 100000, .seconds = 5, .sniff_s = 1};
+	static struct blaster b = {.port = 4754, .rate = 100000, .seconds = 5, .sniff_s = 1};
 	struct account a = {0};
 	struct rusage before, after;
 	if (prim_init() != 0)
@@ -230,15 +229,16 @@ int main(int argc, char **argv)
 	getrusage(RUSAGE_SELF, &before);
 	blast(&b, &a);
 	getrusage(RUSAGE_SELF, &after);
-	a.cpu_s = (double)(after.ru_utime.tv_sec - before.ru_utime.tv_sec +
-			  after.ru_stime.tv_sec - before.ru_stime.tv_sec) +
-		(double)(after.ru_utime.tv_usec - before.ru_utime.tv_usec +
-			after.ru_stime.tv_usec - before.ru_stime.tv_usec) / 1e6;
+	a.cpu_s = (double)(after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec -
+			  before.ru_stime.tv_sec) +
+		(double)(after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec -
+			before.ru_stime.tv_usec) /
+			1e6;
 	printf("{\"kind\": \"%s\", \"sent\": %llu, \"failed\": %llu, \"bytes\": %llu, "
 	       "\"seconds\": %.3f, \"rate\": %.0f, \"late_ms\": %.2f, \"cpu_us\": %.3f}\n",
-		blaster_kind_name(b.kind), (unsigned long long)a.sent,
-		(unsigned long long)a.failed, (unsigned long long)a.bytes,
-		(double)a.took_ns / 1e9, (double)a.sent * 1e9 / (double)a.took_ns,
-		(double)a.late_ns / 1e6, a.sent ? a.cpu_s * 1e6 / (double)a.sent : 0);
+		blaster_kind_name(b.kind), (unsigned long long)a.sent, (unsigned long long)a.failed,
+		(unsigned long long)a.bytes, (double)a.took_ns / 1e9,
+		(double)a.sent * 1e9 / (double)a.took_ns, (double)a.late_ns / 1e6,
+		a.sent ? a.cpu_s * 1e6 / (double)a.sent : 0);
 	return a.sent == 0;
 }

@@ -137,8 +137,7 @@ static void log_line(void *ctx, enum log_level level, const char *line)
 /* INITIATIONs of a stranger, whose certificate is noise, to whoever has this static key. */
 static void make_initiations(struct blaster *b, const uint8_t key[KEY_LEN])
 {
-	static const struct env env = {
-		.random = random_bytes, .wall_s = wall_s, .log = log_line};
+	static const struct env env = {.random = random_bytes, .wall_s = wall_s, .log = log_line};
 	struct handshake_identity id;
 	uint8_t secret[KEY_LEN], certificate[CERTIFICATE];
 	uint8_t out[GRE_PLAIN_LEN + MESSAGE_INITIATION_MAX];
@@ -157,8 +156,8 @@ static void make_initiations(struct blaster *b, const uint8_t key[KEY_LEN])
 			.certificate_len = sizeof certificate,
 		};
 		handshake_timestamp(offer.timestamp, wall_s(NULL), 0);
-		int len = handshake_initiate(&hs, &id, &env, key, NULL, &offer,
-			out + GRE_PLAIN_LEN, sizeof out - GRE_PLAIN_LEN);
+		int len = handshake_initiate(&hs, &id, &env, key, NULL, &offer, out + GRE_PLAIN_LEN,
+			sizeof out - GRE_PLAIN_LEN);
 		handshake_wipe(&hs);
 		if (len < 0) {
 			fputs("blaster: no INITIATION for this key\n", stderr);

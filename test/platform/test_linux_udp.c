@@ -14,6 +14,8 @@
 
 #define WORKERS 3
 
+static const uint8_t handshake[8] = {0x00, 0x00, 0x88, 0xb6, 1, 1, 0, 0};
+
 struct fixture {
 	struct udp *a, *b; /* b is the far end, one socket */
 	struct pkt_batch batch;
@@ -100,12 +102,12 @@ static unsigned arrives(struct fixture *f, const char *address, const uint8_t *d
 static void steering(struct fixture *f, const char *address)
 {
 	uint8_t sealed[64] = {0x30, 0x00, 0x88, 0xb5};
-	uint8_t handshake[64] = {0x00, 0x00, 0x88, 0xb6};
+	uint8_t message[64] = {0};
 	unsigned hits[WORKERS + 1] = {0};
+	memcpy(message, handshake, sizeof handshake);
 	for (unsigned i = 0; i < 5; i++)
-		assert_int_equal(arrives(f, address, handshake, 40 + i), 0);
-	assert_int_equal(arrives(f, address, sealed, 4), 0); /* no Key */
-	assert_int_equal(arrives(f, address, sealed, 1), 0);
+		assert_int_equal(arrives(f, address, message, 36 + i), 0);
+	assert_in_range(arrives(f, address, sealed, 32), 1, WORKERS); /* the shortest */
 	for (unsigned index = 1; index <= 60; index++) {
 		uint32_t key = htonl(index * 0x01234567 << 4 | index % 3);
 		memcpy(sealed + 4, &key, 4);
@@ -131,6 +133,53 @@ static void test_steering(void **state)
 {
 	steering(*state, "127.0.0.1");
 	steering(*state, "::1");
+}
+
+/* Neither sealed data nor a handshake message: dropped by the kernel, and counted. */
+static void foreign(struct fixture *f, const char *address)
+{
+	uint8_t data[1200] = {0};
+	unsigned n = 0;
+	udp_take_losses(f->a);
+	memcpy(data, handshake, sizeof handshake);
+	for (unsigned i = 0; i < 8; i++) {
+		if (i == 4)
+			continue; /* the type may be any */
+		data[i] ^= 0x40;
+		assert_int_equal(arrives(f, address, data, sizeof data), WORKERS + 1);
+		data[i] ^= 0x40;
+		n++;
+	}
+	assert_int_equal(arrives(f, address, data, 31), WORKERS + 1);
+	assert_int_equal(arrives(f, address, data, 1), WORKERS + 1);
+	assert_int_equal(arrives(f, address, data, 0), WORKERS + 1);
+	assert_int_equal(arrives(f, address, data, 32), 0);
+	struct udp_losses losses = udp_take_losses(f->a);
+	assert_int_equal(losses.foreign, n + 3);
+	assert_int_equal(losses.full, 0);
+	assert_int_equal(udp_take_losses(f->a).foreign, 0);
+}
+
+static void test_foreign(void **state)
+{
+	foreign(*state, "127.0.0.1");
+	foreign(*state, "::1");
+}
+
+/* More than the buffer of a worker takes. */
+static void test_overflow(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t data[PKT_ROOM] = {0x30, 0x00, 0x88, 0xb5, 0, 0, 0, 0x10};
+	struct endpoint to = at("127.0.0.1", f->a);
+	unsigned sent = 0, got = 0;
+	for (; sent < 20000; sent++)
+		assert_int_equal(udp_send_one(f->b, &to, NULL, 0, data, sizeof data), 0);
+	for (unsigned i = 0; i <= WORKERS; i++)
+		for (int n; (n = udp_recv(f->a, i, 4, &f->batch)) > 0;)
+			got += (unsigned)n;
+	assert_in_range(got, 100, sent - 1);
+	assert_int_equal(udp_take_losses(f->a).full, sent - got);
 }
 
 static void test_ports(void **state)
@@ -179,7 +228,9 @@ static void metadata(struct fixture *f, const char *to, const char *source)
 	assert_true(addr_equal(&v[0].local, &local) && addr_equal(&v[1].local, &local));
 	assert_true(addr_equal(&v[1].remote.addr, &remote));
 	assert_int_equal(v[0].remote.port, udp_port(f->a));
-	/* What came in is all that an answer needs. */
+	/* What came in is all that an answer needs. It must look like ours to get through. */
+	memcpy(v[1].data, handshake, sizeof handshake);
+	v[1].len = 36;
 	v[1].verdict = PKT_SEND_UDP;
 	v[0].verdict = PKT_DROP;
 	udp_send(f->b, 0, &f->batch);
@@ -344,6 +395,8 @@ int main(void)
 	lab_run("ip addr add fd09::1/128 dev lo && ip addr add fd09::2/128 dev lo");
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_steering, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_foreign, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_overflow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ports, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_metadata, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_header, setup, teardown),
