@@ -110,7 +110,12 @@ static bool check_mac2_under(const uint8_t *msg, size_t len, const struct endpoi
 bool cookie_check_mac2(struct cookie_jar *jar, const struct env *env, const uint8_t *msg,
 	size_t len, const struct endpoint *source, uint64_t now)
 {
+	static const uint8_t none[MAC_LEN];
+
 	if (len < MESSAGE_HEADER_LEN + COOKIE_MACS_LEN)
+		return false;
+	/* The sender has no cookie: that costs a flooded node no hash. */
+	if (prim_equal(msg + len - MAC_LEN, none, MAC_LEN))
 		return false;
 	rotate(jar, env, now);
 	if (check_mac2_under(msg, len, source, jar->current))
