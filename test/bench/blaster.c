@@ -3,7 +3,7 @@
  * far end of its veth pair, with spoofed sources. Prints what it sent as one JSON object.
  *
  *   blaster KIND --device DEV --mac MAC --to ADDRESS [--port 4754] [--rate 100000] [--seconds 5]
- *           [--key BASE64] [--network BASE64] [--sniff SECONDS]
+ *           [--key BASE64] [--network BASE64] [--sniff SECONDS] [--tick MICROSECONDS]
  *
  * A stock of frames is made first, by kind (blaster_stock.c); then they go round, each with a new source.
  * It works in the network namespaces of the lab alone.
@@ -19,6 +19,7 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@
 
 #define NETNS   "/run/netns"
 #define BURST   64 /* frames a system call */
-#define TICK_NS 500000
+#define LATE_NS 2000000
 #define SPOOFED 0xC6120000u /* 198.18.0.0/15, for benchmarks: RFC 2544 */
 
 struct account {
@@ -39,10 +40,19 @@ struct account {
 	double cpu_s;
 };
 
+static volatile sig_atomic_t stopped; /* by SIGTERM: it tells what it sent up to then */
+
+static void on_stop(int number)
+{
+	(void)number;
+	stopped = 1;
+}
+
 static _Noreturn void usage(void)
 {
 	fputs("usage: blaster KIND --device DEV --mac MAC --to ADDRESS [--port N] [--rate N]\n"
-	      "               [--seconds S] [--key BASE64] [--network BASE64] [--sniff S]\n"
+	      "               [--seconds S] [--key BASE64] [--network BASE64] [--sniff S] [--tick "
+	      "US]\n"
 	      "kinds:",
 		stderr);
 	for (unsigned i = 0; i < BLASTER_KINDS; i++)
@@ -70,7 +80,8 @@ static void read_options(int argc, char **argv, struct blaster *b)
 {
 	static const struct option options[] = {{"device", 1, 0, 'd'}, {"mac", 1, 0, 'm'},
 		{"to", 1, 0, 't'}, {"port", 1, 0, 'p'}, {"rate", 1, 0, 'r'}, {"seconds", 1, 0, 's'},
-		{"key", 1, 0, 'k'}, {"network", 1, 0, 'n'}, {"sniff", 1, 0, 'f'}, {0}};
+		{"key", 1, 0, 'k'}, {"network", 1, 0, 'n'}, {"sniff", 1, 0, 'f'},
+		{"tick", 1, 0, 'i'}, {0}};
 	uint8_t network[2 * KEY_LEN];
 	int o;
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -98,6 +109,9 @@ static void read_options(int argc, char **argv, struct blaster *b)
 			break;
 		case 'f':
 			b->sniff_s = atof(optarg);
+			break;
+		case 'i':
+			b->tick_ns = strtoull(optarg, NULL, 10) * 1000;
 			break;
 		case 'k':
 			if (prim_key_parse(b->key, optarg) != 0)
@@ -184,17 +198,17 @@ static void send_burst(struct blaster *b, int fd, unsigned n, struct account *a)
 }
 
 /*
- * Each half millisecond what is due by then. Time lost to other processes is made up for by at most
- * two milliseconds' worth, so that the rate is kept without a gush.
+ * At each tick what is due by then. Time lost to other processes is made up for by at most two
+ * milliseconds' worth, so that the rate is kept without a gush.
  */
 static void blast(struct blaster *b, struct account *a)
 {
 	int fd = open_device(b);
 	uint64_t start = now_ns(), next = start, end = start + (uint64_t)(b->seconds * 1e9);
 	uint64_t due = 0, at;
-	while ((at = now_ns()) < end) {
+	while (!stopped && (at = now_ns()) < end) {
 		uint64_t total = (uint64_t)((double)(at - start) * (double)b->rate / 1e9);
-		uint64_t most = 1 + b->rate * 4 * TICK_NS / 1000000000u;
+		uint64_t most = 1 + b->rate * LATE_NS / 1000000000u;
 		if (at > next && at - next > a->late_ns)
 			a->late_ns = at - next;
 		for (uint64_t n = total - due < most ? total - due : most; n > 0;) {
@@ -203,7 +217,7 @@ static void blast(struct blaster *b, struct account *a)
 			n -= burst;
 		}
 		due = total;
-		next = at + TICK_NS;
+		next = at + b->tick_ns;
 		struct timespec until = {(time_t)(next / 1000000000u), (long)(next % 1000000000u)};
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 	}
@@ -213,13 +227,15 @@ static void blast(struct blaster *b, struct account *a)
 
 int main(int argc, char **argv)
 {
-	static struct blaster b = {.port = 4754, .rate = 100000, .seconds = 5, .sniff_s = 1};
+	static struct blaster b = {
+		.port = 4754, .rate = 100000, .seconds = 5, .sniff_s = 1, .tick_ns = 500000};
 	struct account a = {0};
 	struct rusage before, after;
 	if (prim_init() != 0)
 		return 1;
 	read_options(argc, argv, &b);
 	refuse_the_machine();
+	signal(SIGTERM, on_stop);
 	prim_random(&b.seed, sizeof b.seed);
 	b.seed |= 1;
 	b.ifindex = if_nametoindex(b.device);

@@ -40,7 +40,8 @@ struct blaster {
 	uint8_t mac[6]; /* of the target */
 	struct in_addr to;
 	uint16_t port;
-	uint64_t rate; /* packets a second */
+	uint64_t rate;    /* packets a second */
+	uint64_t tick_ns; /* from burst to burst */
 	double seconds, sniff_s;
 	uint8_t key[KEY_LEN]; /* the target's static key */
 	uint8_t network_id[KEY_LEN];

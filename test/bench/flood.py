@@ -3,7 +3,8 @@
 Goodput while a daemon is flooded. First the most that goes through without a flood, by TCP; then half
 of that is offered, by UDP and by TCP, without and with each kind of flood, taking turns. What is
 demanded: goodput at least 95 % of the offer, no session lost, no growth of memory, the control loop's
-pings answered. And what a bad packet of each kind costs the daemon in CPU time: its time in a flood
+pings answered. `carried` is what the daemon delivered of what the other one sent on the wire: where it
+is 100 % and the goodput is not, the sending core was too busy to offer more. And what a bad packet of each kind costs the daemon in CPU time: its time in a flood
 less its time at the same offer without, by the number of bad packets. See flooding.py for the
 topology, and for whose core pays for what.
 """
@@ -56,9 +57,11 @@ def measure(flooded, protocol, bits, kind, rate, seconds):
     blaster = flooded.blast(kind, rate, seconds + 1.5) if kind != BASE else None
     # iperf3 leaves its first second out; by then the blaster has sniffed and is at work.
     time.sleep(1.2)
-    sample, pongs = Sample(flooded), Pongs(flooded)
+    sample, pongs, before = Sample(flooded), Pongs(flooded), flooded.carried()
     time.sleep(seconds - 0.4)
+    after = flooded.carried()
     result = sample.end()
+    result["carried"] = (after[1] - before[1]) / max(1, after[0] - before[0])
     result.update(pongs.stop())
     bits_got, result["kept"] = finish()
     result["goodput"] = bits_got / bits
@@ -82,6 +85,7 @@ def rows_of(results, protocols, kinds):
             rows.append({"protocol": protocol, "kind": kind,
                 "bad_rate": statistics.median(r["bad_rate"] for r in runs),
                 "goodput": statistics.median(r["goodput"] for r in runs),
+                "carried": statistics.median(r["carried"] for r in runs),
                 "goodput_all": [round(r["goodput"], 4) for r in runs],
                 "daemon_cpu": statistics.median(r["daemon_cpu"] for r in runs),
                 "us_per_bad": statistics.median(cost) if cost else None,
@@ -96,11 +100,11 @@ def rows_of(results, protocols, kinds):
 
 
 def show(rows):
-    print("\n%-5s %-11s %9s %8s %7s %8s %13s %9s  %s" % ("", "flood", "bad/s", "goodput", "daemon",
-        "us/bad", "cores busy", "ping ms", "drops of the last run"))
+    print("\n%-5s %-11s %8s %8s %8s %7s %7s %12s %8s  %s" % ("", "flood", "bad/s", "goodput",
+        "carried", "daemon", "us/bad", "cores busy", "ping ms", "drops of the last run"))
     for r in rows:
-        print("%-5s %-11s %9.0f %7.1f%% %6.0f%% %8s %5.0f%% %5.0f%% %9.1f  %s" % (r["protocol"],
-            r["kind"], r["bad_rate"], r["goodput"] * 100, r["daemon_cpu"] * 100,
+        print("%-5s %-11s %8.0f %7.1f%% %7.1f%% %6.0f%% %7s %5.0f%% %5.0f%% %8.1f  %s" % (r["protocol"],
+            r["kind"], r["bad_rate"], r["goodput"] * 100, r["carried"] * 100, r["daemon_cpu"] * 100,
             "" if r["us_per_bad"] is None else "%.2f" % r["us_per_bad"],
             r["core_busy"][0] * 100, r["core_busy"][1] * 100, r["ping_worst_ms"],
             " ".join("%s=%d" % d for d in r["drops"].items())))
@@ -110,6 +114,9 @@ def judge(rows, rss, trouble, args):
     """What missed its target, in words."""
     missed = []
     for r in rows:
+        if r["kind"] == BASE and r["goodput"] < 0.99:
+            missed.append("%s without a flood: %.1f %% of the offer: is the machine busy?" % (
+                r["protocol"], r["goodput"] * 100))
         name = "%s %s" % (r["protocol"], r["kind"])
         if r["goodput"] < args.least:
             missed.append("%s: goodput %.1f %% of the offer" % (name, r["goodput"] * 100))

@@ -40,11 +40,12 @@ def blaster_path():
 
 
 class Flooded:
-    """The world of these benches. cores: (the flooded daemon's, everybody else's)."""
+    """The world of these benches. cores: (the flooded daemon's, everybody else's); None: any."""
 
-    def __init__(self, lab, cores, hub_config=None, workers=1):
+    def __init__(self, lab, cores=None, hub_config=None, workers=1):
         self.lab, self.cores = lab, cores
-        os.sched_setaffinity(0, {cores[1]})  # children inherit it
+        if cores:
+            os.sched_setaffinity(0, {cores[1]})  # children inherit it
         self.world = World(lab, sites=(), hub_workers=workers, hub_config=hub_config)
         self.hub = self.world.hub
         # Answers to spoofed sources go to the bridge's own namespace, which does not forward.
@@ -70,7 +71,8 @@ class Flooded:
 
     def start(self):
         self.hub.start()
-        self.pin_hub()
+        if self.cores:
+            self.pin_hub()
         self.a.start()
         until("a is registered", self.a.ready, 15)
         self.a.ns.ping(self.world.overlay_of("hub"), 3, 0.05)
@@ -80,10 +82,11 @@ class Flooded:
         for task in os.listdir("/proc/%d/task" % self.hub.process.pid):
             os.sched_setaffinity(int(task), {self.cores[0]})
 
-    def blast(self, kind, rate, seconds, sniff=0.5):
+    def blast(self, kind, rate, seconds, sniff=0.5, tick_us=500):
         """The blaster, started; Blast.wait has what it says."""
         return self.world.inet.spawn(blaster_path(), kind, "--device", "p-hub", "--mac", self.hub_mac,
             "--to", "203.0.113.1", "--port", PORT, "--rate", rate, "--seconds", seconds, "--sniff", sniff,
+            "--tick", tick_us,
             "--key", self.hub_key, "--network", self.world.ca.network)
 
     def pong(self, node, who, timeout_ms=2000):
@@ -106,6 +109,10 @@ class Flooded:
         """Log lines of either daemon that tell of a session lost."""
         return [line for node in (self.hub, self.a)
             for line in re.findall(LOST, node.log(), re.M)]
+
+    def carried(self):
+        """User datagrams that the spoke has sent, and packets that the hub has delivered."""
+        return (self.a.counters()["udp_tx_packets"], self.hub.counters()["tun_tx_packets"])
 
     def rss_kib(self):
         with open("/proc/%d/smaps_rollup" % self.hub.process.pid) as f:

@@ -42,10 +42,12 @@ build() {
 	quietly cmake --preset "$preset" "$@" && quietly cmake --build --preset "$preset" -j "$(nproc)"
 }
 
-# build_programs PRESET: warrend and warren alone, without the tests.
+# build_programs PRESET [TARGET...]: warrend and warren, and what is named, without the tests.
 build_programs() {
-	quietly cmake --preset "$1" &&
-		quietly cmake --build --preset "$1" -j "$(nproc)" --target warrend warren
+	preset=$1
+	shift
+	quietly cmake --preset "$preset" &&
+		quietly cmake --build --preset "$preset" -j "$(nproc)" --target warrend warren "$@"
 }
 
 # Runs a command and shows its output only if it fails.
