@@ -25,6 +25,7 @@ import contextlib
 import ctypes
 import http.client
 import json
+import mmap
 import os
 import random
 import re
@@ -71,6 +72,17 @@ def until(what, test, timeout=10.0, interval=0.02):
         if time.monotonic() > deadline:
             fail("not within %g s: %s" % (timeout, what))
         time.sleep(interval)
+
+
+def helper(name):
+    """A program or library of test/lab, from the build that warrend is from."""
+    where = os.path.dirname(binaries()[0])
+    while where != "/":
+        path = os.path.join(where, "test", "lab", name)
+        if os.path.exists(path):
+            return path
+        where = os.path.dirname(where)
+    fail("no %s beside %s; build first" % (name, binaries()[0]))
 
 
 def binaries():
@@ -163,12 +175,12 @@ class Ns:
                 (done.stderr or done.stdout).strip()))
         return done
 
-    def spawn(self, *argv, log=None, env=None):
+    def spawn(self, *argv, log=None, env=None, stderr=subprocess.STDOUT):
         """Starts a command in the background; its output goes to a file."""
         path = log or self.lab.path("%s-%d.log" % (self.name, len(self.lab.processes)))
         with open(path, "ab") as out:
             popen = subprocess.Popen(self._enter(argv), stdin=subprocess.DEVNULL, stdout=out,
-                stderr=subprocess.STDOUT, env=dict(os.environ, **env) if env else None,
+                stderr=stderr, env=dict(os.environ, **env) if env else None,
                 start_new_session=True)
         process = Process([str(a) for a in argv], popen, path)
         self.lab.processes.append(process)
@@ -380,6 +392,7 @@ class Node:
             for line in lines:
                 self.set(section, line)
         self.process = None
+        self.prefix, self.env = [], {}  # what warrend is started by, and with
 
     def file(self, kind):
         return os.path.join(self.dir, "%s.%s" % (self.name, kind))
@@ -403,13 +416,16 @@ class Node:
         """The network's newest bundle into the file that the config names."""
         shutil.copy(self.world.ca.bundle_path, self.file("bundle"))
 
-    def start(self, wait=True):
+    def start(self, wait=True, tidy=True):
+        """tidy: removes the socket of a daemon that was killed, which a new one can do itself."""
         self.write_config()
         if not os.path.exists(self.file("bundle")):
             self.take_bundle()
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.socket)
-        self.process = self.ns.spawn(self.world.warrend, "-c", self.ini, log=self.log_path)
+            if tidy:
+                os.unlink(self.socket)
+        self.process = self.ns.spawn(*self.prefix, self.world.warrend, "-c", self.ini,
+            log=self.log_path, env=self.env)
         if wait:
             until("%s answers on its control socket" % self.name, self.answers, 20)
         return self
@@ -492,6 +508,50 @@ class Node:
     def cli(self, *argv, check=True, timeout=30):
         return self.ns.run(self.world.warren, argv[0], "--socket", self.socket, *argv[1:], check=check,
             timeout=timeout)
+
+
+class Faults:
+    """
+    What fails in a node's warrend, by fault_shim.c: to be made before its start, and set and
+    cleared at any time. `node.faults = Faults(node)`.
+    """
+
+    KINDS = ("sendmmsg", "sendmsg", "recvmmsg", "recvmsg", "tun_read", "tun_write", "file_write",
+        "fsync", "rename", "resolve", "allocate", "open")
+    RULE = struct.Struct("<iiiiqq")
+    CLOCKS = struct.Struct("<qq64s")
+
+    def __init__(self, node):
+        path = os.path.join(node.dir, "faults")
+        with open(path, "wb") as f:
+            f.write(bytes(len(self.KINDS) * self.RULE.size + self.CLOCKS.size))
+        with open(path, "r+b") as f:
+            self.memory = mmap.mmap(f.fileno(), 0)
+        node.env.update(LD_PRELOAD=helper("fault_shim.so"), FAULT_FILE=path)
+
+    def set(self, kind, error=0, every=1, left=-1, value=0):
+        """kind fails with errno `error`, each `every`-th call, `left` times (-1 = from now on)."""
+        at = self.KINDS.index(kind) * self.RULE.size
+        self.RULE.pack_into(self.memory, at, error, every, left, value, 0, 0)
+
+    def clear(self, *kinds):
+        """Returns how often the calls failed."""
+        hits = 0
+        for kind in kinds or self.KINDS:
+            hits += self.hits(kind)
+            self.set(kind, left=0)
+        return hits
+
+    def calls(self, kind):
+        return self.RULE.unpack_from(self.memory, self.KINDS.index(kind) * self.RULE.size)[4]
+
+    def hits(self, kind):
+        return self.RULE.unpack_from(self.memory, self.KINDS.index(kind) * self.RULE.size)[5]
+
+    def clocks(self, realtime_s=0, boottime_s=0, address=""):
+        """Shifts the clocks; `address` is what "resolve" with error 0 makes of any name."""
+        self.CLOCKS.pack_into(self.memory, len(self.KINDS) * self.RULE.size, realtime_s,
+            int(boottime_s * 1e9), address.encode())
 
 
 class Ca:
@@ -756,6 +816,30 @@ def ipv4(source, to, proto, payload, ttl=64, tos=0, df=False):
 def udp(source_port, to_port, data):
     """A UDP datagram without checksum, for IPv4."""
     return struct.pack("!HHHH", source_port, to_port, 8 + len(data), 0) + data
+
+
+class Count:
+    """
+    Counted UDP from one namespace to another, by udpcount.c: started, ended by stop(), which
+    returns sent, lost, twice, late (more than 64 behind), gap_ms (longest silence).
+    """
+
+    PORT = 5000
+
+    def __init__(self, source, sink, to, rate, bytes=1000, seconds=3600):
+        self.receiver = sink.spawn(helper("udpcount"), "receive", self.PORT)
+        until("udpcount listens", lambda: sink.run("ss", "-Hlun", "sport", "=", ":%d" % self.PORT,
+            check=False).stdout.strip())
+        self.sender = source.spawn(helper("udpcount"), "send", to, self.PORT, rate, seconds, bytes)
+
+    def stop(self, settle=0.3):
+        self.sender.stop()
+        time.sleep(settle)
+        self.receiver.stop()
+        sent, got = json.loads(self.sender.output()), json.loads(self.receiver.output())
+        result = dict(got, **{k: sent[k] for k in ("sent", "refused", "seconds")})
+        result["lost"] = sent["sent"] - got["received"]
+        return result
 
 
 class Tap:
