@@ -302,16 +302,21 @@ static void blocking_and_partition(struct sim *s)
 	CHECK(s, send_text(b, b->x, "203.0.113.2", b->y));
 }
 
+struct notes {
+	struct sim *sim;
+	char text[16];
+};
+
 static void note_event(void *ctx, void *arg)
 {
-	char *text = ctx;
-	text[strlen(text)] = *(char *)arg;
-	free(arg);
+	struct notes *n = ctx;
+	n->text[strlen(n->text)] = *(char *)arg;
+	sim_free(n->sim, arg);
 }
 
 static void events_run_in_order(struct sim *s)
 {
-	char text[16] = "";
+	struct notes notes = {.sim = s};
 	static const struct {
 		unsigned at;
 		char c;
@@ -321,10 +326,10 @@ static void events_run_in_order(struct sim *s)
 		if (!c)
 			abort();
 		*c = plan[i].c;
-		sim_at(s, s->start + plan[i].at, note_event, text, c);
+		sim_at(s, s->start + plan[i].at, note_event, &notes, c);
 	}
 	sim_run(s, 6);
-	CHECK(s, strcmp(text, "abcde") == 0);
+	CHECK(s, strcmp(notes.text, "abcde") == 0);
 	CHECK_EQ(s, sim_elapsed(s), 6);
 }
 
