@@ -22,9 +22,9 @@ static void pem_failed(struct config_errors *errors, const struct pem_error *err
 
 /* ---- Bundle ----------------------------------------------------------------------------------- */
 
-static void saved_bundle_path(const struct config *config, char out[CONFIG_PATH_MAX + 16])
+static void saved_bundle_path(const char *directory, char out[CONFIG_PATH_MAX + 16])
 {
-	snprintf(out, CONFIG_PATH_MAX + 16, "%s/" SAVED_BUNDLE, config->node.state_directory);
+	snprintf(out, CONFIG_PATH_MAX + 16, "%s/" SAVED_BUNDLE, directory);
 }
 
 /* Reads and verifies one; its number, or 0 with a message. */
@@ -78,7 +78,7 @@ int identity_read_bundle(const struct config *config, uint8_t **out, size_t *out
 			goto out;
 	}
 	char path[CONFIG_PATH_MAX + 16];
-	saved_bundle_path(config, path);
+	saved_bundle_path(config->node.state_directory, path);
 	if (access(path, F_OK) == 0)
 		saved_number = read_bundle(path, config->node.network, saved, &saved_len, warnings);
 	rc = 0;
@@ -95,13 +95,14 @@ out:
 	return rc;
 }
 
-int identity_save_bundle(const struct config *config, const uint8_t *bundle, size_t len,
-	struct config_errors *errors)
+int identity_save_bundle(
+	const char *directory, const uint8_t *bundle, size_t len, struct config_errors *errors)
 {
 	char path[CONFIG_PATH_MAX + 16];
 	struct pem_error error;
-	saved_bundle_path(config, path);
-	int rc = pem_write(path, PEM_BUNDLE, bundle, len, PEM_REPLACE, &error);
+	saved_bundle_path(directory, path);
+	int rc = pem_write(
+		path, PEM_BUNDLE, bundle, len, PEM_REPLACE | PEM_ONE_WRITER, &error);
 	if (rc != 0)
 		pem_failed(errors, &error);
 	return rc;

@@ -46,8 +46,11 @@ int identity_check(const char *config_path, uint64_t wall_s, struct config_error
  */
 int identity_read_bundle(const struct config *config, uint8_t **out, size_t *out_len,
 	struct config_errors *errors, struct config_errors *warnings);
-/* Saves a bundle in the state directory, whole or not at all. 0 or ERR_SYSTEM with an error. */
-int identity_save_bundle(const struct config *config, const uint8_t *bundle, size_t len,
-	struct config_errors *errors);
+/*
+ * Saves a bundle in the state directory, whole or not at all; from any thread, but one at a time.
+ * 0 or ERR_SYSTEM with an error.
+ */
+int identity_save_bundle(
+	const char *directory, const uint8_t *bundle, size_t len, struct config_errors *errors);
 
 #endif

@@ -358,15 +358,27 @@ static int move_into_place(
 	return 0;
 }
 
+/* Makes the temporary file, mode 0600; temporary holds the path, and becomes its name. */
+static int open_temporary(char temporary[PATH_MAX], size_t len, unsigned flags)
+{
+	if (!(flags & PEM_ONE_WRITER)) {
+		strcpy(temporary + len, ".XXXXXX");
+		return mkostemp(temporary, O_CLOEXEC);
+	}
+	strcpy(temporary + len, ".new");
+	unlink(temporary);
+	return open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
 int pem_write_text(
 	const char *path, const char *text, size_t len, unsigned flags, struct pem_error *error)
 {
 	char temporary[PATH_MAX];
-	int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-	if (n < 0 || (size_t)n >= sizeof temporary)
+	int n = snprintf(temporary, sizeof temporary, "%s", path);
+	if (n < 0 || (size_t)n + sizeof ".XXXXXX" > sizeof temporary)
 		return failed(error, ERR_SYSTEM, "%s: path too long, expected less than %d bytes",
 			path, PATH_MAX - 8);
-	int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
+	int fd = open_temporary(temporary, (size_t)n, flags);
 	if (fd < 0)
 		return system_failed(error, path, "write it");
 	int rc = flags & PEM_SECRET ? 0 : fchmod(fd, 0644);

@@ -31,6 +31,11 @@ struct pem_error {
 enum pem_write_flag {
 	PEM_SECRET = 1,  /* mode 0600; without it 0644 */
 	PEM_REPLACE = 2, /* an existing file is replaced; without it that is an error */
+	/*
+	 * Nobody else writes here: the temporary file has a fixed name, PATH.new, so that one which a
+	 * crash left behind is written over and they do not pile up.
+	 */
+	PEM_ONE_WRITER = 4,
 };
 
 /*

@@ -20,7 +20,7 @@ int state_save(const struct config *config, const char *name, const void *data, 
 	char path[CONFIG_PATH_MAX + 16];
 	struct pem_error error;
 	path_of(config, name, path);
-	int rc = pem_write_text(path, data, len, PEM_SECRET | PEM_REPLACE, &error);
+	int rc = pem_write_text(path, data, len, PEM_SECRET | PEM_REPLACE | PEM_ONE_WRITER, &error);
 	if (rc != 0)
 		config_error(errors, "%s", error.text);
 	return rc;

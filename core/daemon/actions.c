@@ -131,18 +131,6 @@ static void send_datagram(struct node *n, const struct action *a)
 		env_log(&n->env, LOG_WARN, "%u datagrams could not be sent", times);
 }
 
-static void save_bundle(struct node *n, const struct action *a)
-{
-	unsigned times;
-	struct config_errors errors = {0};
-	int rc = identity_save_bundle(&n->config, a->bundle.data, a->bundle.len, &errors);
-	if (rc == 0)
-		env_log(&n->env, LOG_INFO, "saved the newest bundle");
-	else if (log_limit_take(&n->save_limit, os_now_ns(), &times))
-		env_log(&n->env, LOG_WARN, "the bundle is not saved: %.*s",
-			(int)strcspn(errors.text, "\n"), errors.text);
-}
-
 static void save_time(struct node *n, uint64_t unix_s)
 {
 	char text[STATE_CLOCK_TEXT_MAX];
@@ -179,7 +167,7 @@ static void perform(struct node *n, const struct action *a)
 		resolve(n, a->resolve.host, a->resolve.port, a->resolve.token);
 		break;
 	case ACTION_SAVE_BUNDLE:
-		save_bundle(n, a);
+		save_write(n, SAVE_BUNDLE, a->bundle.data, a->bundle.len);
 		break;
 	case ACTION_SAVE_HINTS:
 		save_write(n, SAVE_HINTS, a->save.data, a->save.len);

@@ -8,7 +8,17 @@
 #include <string.h>
 
 static const char *const names[SAVE_FILES] = {
-	[SAVE_HINTS] = STATE_HINTS, [SAVE_CLOCK] = STATE_CLOCK};
+	[SAVE_BUNDLE] = "bundle", [SAVE_HINTS] = STATE_HINTS, [SAVE_CLOCK] = STATE_CLOCK};
+
+/* In any thread; the config's path does not change while the daemon runs. */
+static int write_file(
+	const struct save *s, const void *data, size_t len, struct config_errors *errors)
+{
+	const struct config *config = &s->node->config;
+	if (s->file == SAVE_BUNDLE)
+		return identity_save_bundle(config->node.state_directory, data, len, errors);
+	return state_save(config, names[s->file], data, len, errors);
+}
 
 int save_open(struct node *n)
 {
@@ -33,12 +43,11 @@ void save_close(struct node *n)
 	}
 }
 
-/* In any thread; the config's path does not change while the daemon runs. */
 static void write_now(struct save *s)
 {
 	uv_mutex_lock(&s->writing);
 	s->errors = (struct config_errors){0};
-	s->rc = state_save(&s->node->config, names[s->file], s->data, s->len, &s->errors);
+	s->rc = write_file(s, s->data, s->len, &s->errors);
 	uv_mutex_unlock(&s->writing);
 }
 
@@ -46,12 +55,15 @@ static void report(struct save *s)
 {
 	struct node *n = s->node;
 	unsigned times;
+	if (s->rc == 0 && s->file == SAVE_BUNDLE)
+		env_log(&n->env, LOG_INFO, "saved the newest bundle");
 	if (s->rc == 0)
 		return;
 	if (log_limit_take(&n->save_limit, os_now_ns(), &times))
-		env_log(&n->env, LOG_WARN, "not saved, %u times: %.*s", times,
+		env_log(&n->env, LOG_WARN, "%s not saved, %u times: %.*s", names[s->file], times,
 			(int)strcspn(s->errors.text, "\n"), s->errors.text);
-	engine_save_failed(n->engine);
+	if (s->file != SAVE_BUNDLE)
+		engine_save_failed(n->engine);
 }
 
 static void begin(struct save *s);
@@ -91,11 +103,11 @@ static void write_last(struct save *s, const void *data, size_t len)
 	if (s->busy)
 		uv_cancel((uv_req_t *)&s->work);
 	uv_mutex_lock(&s->writing);
-	int rc = state_save(&s->node->config, names[s->file], data, len, &errors);
+	int rc = write_file(s, data, len, &errors);
 	uv_mutex_unlock(&s->writing);
 	if (rc != 0)
-		env_log(&s->node->env, LOG_WARN, "not saved: %.*s", (int)strcspn(errors.text, "\n"),
-			errors.text);
+		env_log(&s->node->env, LOG_WARN, "%s not saved: %.*s", names[s->file],
+			(int)strcspn(errors.text, "\n"), errors.text);
 }
 
 void save_write(struct node *n, enum save_file file, const void *data, size_t len)

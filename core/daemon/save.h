@@ -15,6 +15,7 @@
 struct node;
 
 enum save_file {
+	SAVE_BUNDLE,
 	SAVE_HINTS,
 	SAVE_CLOCK,
 	SAVE_FILES,

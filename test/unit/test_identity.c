@@ -203,14 +203,15 @@ static void test_bundles(void **state)
 	assert_int_equal(bundle_number(), 5);
 
 	struct config_errors save = {0};
-	assert_int_equal(identity_save_bundle(&config, id.bundle, id.bundle_len, &save), 0);
+	assert_int_equal(identity_save_bundle(config.node.state_directory, id.bundle,
+				 id.bundle_len, &save),
+		0);
 	identity_fini(&id);
 	config.node.bundle[0] = '\0';
 	assert_good();
 	assert_int_equal(bundle_number(), 5);
-	strcpy(config.node.state_directory, "/nonexistent");
 	assert_int_equal(
-		identity_save_bundle(&config, id.bundle, id.bundle_len, &save), ERR_SYSTEM);
+		identity_save_bundle("/nonexistent", id.bundle, id.bundle_len, &save), ERR_SYSTEM);
 	assert_int_equal(save.n, 1);
 }
 
