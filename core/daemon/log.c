@@ -2,9 +2,12 @@
 
 #include "platform/platform.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +29,8 @@ void log_init(struct log *log)
 	atomic_init(&log->level, LOG_INFO);
 	log->journal = getenv("JOURNAL_STREAM") != NULL;
 	atomic_flag_clear(&log->busy);
+	atomic_flag_clear(&log->writing);
+	log->lost = 0;
 	memset(log->kinds, 0, sizeof log->kinds);
 }
 
@@ -84,27 +89,64 @@ static size_t stamp(char *out, size_t cap)
 	return len + (size_t)snprintf(out + len, cap - len, ".%03dZ", (int)(ts.tv_nsec / 1000000));
 }
 
-void log_write(void *ctx, enum log_level level, const char *line)
+/* The text with what goes before it and a newline, in out; its length. */
+static size_t format(const struct log *log, enum log_level level, const char *text,
+	char out[LINE_MAX_BYTES])
 {
-	struct log *log = ctx;
-	if ((int)level > atomic_load_explicit(&log->level, memory_order_relaxed))
-		return;
-	char out[LINE_MAX_BYTES], when[40];
+	char when[40];
 	int len;
 	if (log->journal) {
-		len = snprintf(out, sizeof out - 1, "<%c>%s", levels[level].priority, line);
+		len = snprintf(out, LINE_MAX_BYTES - 1, "<%c>%s", levels[level].priority, text);
 	} else {
 		stamp(when, sizeof when);
-		len = snprintf(out, sizeof out - 1, "%s %s: %s", when, levels[level].word, line);
+		len = snprintf(
+			out, LINE_MAX_BYTES - 1, "%s %s: %s", when, levels[level].word, text);
 	}
-	size_t used = len < 0 ? 0 : (size_t)len < sizeof out - 1 ? (size_t)len : sizeof out - 2;
+	size_t used = len < 0 ? 0 : (size_t)len;
+	used = used < LINE_MAX_BYTES - 1 ? used : LINE_MAX_BYTES - 2;
 	/* What comes from outside may be quoted in a line; it must not forge a second one. */
 	for (size_t i = 0; i < used; i++)
 		if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
 			out[i] = '?';
 	out[used++] = '\n';
-	ssize_t written = write(STDERR_FILENO, out, used);
-	(void)written; /* there is nowhere to say so */
+	return used;
+}
+
+/*
+ * False: there is no room. O_NONBLOCK would do, but it belongs to whoever has the same terminal or pipe
+ * open as well; so a socket is told not to wait, and anything else is asked first. A pipe that says yes
+ * takes a line of less than PIPE_BUF.
+ */
+static bool put(const char *line, size_t len)
+{
+	struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+	ssize_t n = send(STDERR_FILENO, line, len, MSG_DONTWAIT);
+	if (n < 0 && errno == ENOTSOCK)
+		n = poll(&room, 1, 0) == 1 ? write(STDERR_FILENO, line, len) : -1;
+	return n == (ssize_t)len;
+}
+
+static bool put_lost(struct log *log)
+{
+	char text[80], line[LINE_MAX_BYTES];
+	snprintf(text, sizeof text, "%u lines of the log are lost: nobody read them", log->lost);
+	return put(line, format(log, LOG_WARN, text, line));
+}
+
+void log_write(void *ctx, enum log_level level, const char *text)
+{
+	struct log *log = ctx;
+	if ((int)level > atomic_load_explicit(&log->level, memory_order_relaxed))
+		return;
+	char line[LINE_MAX_BYTES];
+	size_t len = format(log, level, text, line);
+	while (atomic_flag_test_and_set_explicit(&log->writing, memory_order_acquire))
+		;
+	if (log->lost > 0 && put_lost(log))
+		log->lost = 0;
+	if (log->lost > 0 || !put(line, len))
+		log->lost++;
+	atomic_flag_clear_explicit(&log->writing, memory_order_release);
 }
 
 bool log_limit_take(struct log_limit *limit, uint64_t now, unsigned *times)

@@ -8,7 +8,8 @@
 
 /*
  * The log: lines to stderr, which a service manager collects. With a time stamp, or, under systemd
- * (JOURNAL_STREAM), with its "<n>" priority instead. One write a line, from any thread.
+ * (JOURNAL_STREAM), with its "<n>" priority instead. One write a line, from any thread, and none that
+ * blocks: what a reader that does not read, or a stopped terminal, has no room for is lost and counted.
  */
 #define LOG_KINDS 128 /* more than there are; the rest shares the last one */
 #define LOG_PER_S 10  /* lines of one kind, those for debugging aside */
@@ -26,6 +27,8 @@ struct log {
 	bool journal;
 	atomic_flag busy; /* around the kinds */
 	struct log_kind kinds[LOG_KINDS];
+	atomic_flag writing; /* between asking for room and using it */
+	unsigned lost;       /* lines, since one was written */
 };
 
 void log_init(struct log *log);
