@@ -46,7 +46,8 @@ unsigned tun_ifindex(const struct tun *tun);
 int tun_fd(const struct tun *tun, unsigned queue);
 /*
  * Fills b (pkt_reset slots) with whole IP packets until it would block, b is full or byte_budget is
- * spent; sets b->n and returns it. 0 = would block, ERR_SYSTEM = the device is gone.
+ * spent; sets b->n and returns it. 0 = would block, ERR_NOT_FOUND = the device is gone,
+ * ERR_SYSTEM = reading failed for another reason, which may pass.
  */
 int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_budget);
 /*

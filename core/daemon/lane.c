@@ -59,7 +59,7 @@ static void on_tun(uv_poll_t *poll, int status, int events)
 		data_from_tun(lane->worker, &lane->batch, os_now_ns());
 		finish_batch(lane);
 	}
-	if (n < 0)
+	if (n == ERR_NOT_FOUND)
 		atomic_store(&lane->tun_gone, true);
 	if (n < 0 || status < 0)
 		trouble(lane, poll);

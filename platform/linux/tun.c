@@ -236,6 +236,13 @@ int tun_fd(const struct tun *tun, unsigned queue)
 	return tun->fd[queue];
 }
 
+/* What the driver says when the device has been deleted under its descriptors. */
+static bool says_gone(int error)
+{
+	return error == EBADFD || error == EFAULT || error == ENODEV || error == ENXIO ||
+		error == EBADF;
+}
+
 int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_budget)
 {
 	size_t bytes = 0;
@@ -247,8 +254,9 @@ int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_b
 			continue;
 		if (n <= 0) {
 			/* What came before is delivered first; it fails again next time. */
-			bool failed = n < 0 && errno != EAGAIN;
-			return failed && b->n == 0 ? ERR_SYSTEM : b->n;
+			if (b->n > 0 || n == 0 || errno == EAGAIN)
+				return b->n;
+			return says_gone(errno) ? ERR_NOT_FOUND : ERR_SYSTEM;
 		}
 		p->len = (uint32_t)n;
 		bytes += (size_t)n;
