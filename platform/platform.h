@@ -38,6 +38,8 @@ struct tun_caps {
  * ERR_UNSUPPORTED: MTU. IPv6 addresses are left out, with a warning, where the system has no IPv6.
  */
 int tun_open(struct tun **out, const struct tun_config *config, const struct env *env);
+/* Puts an address back that somebody has removed. 0 or ERR_SYSTEM. */
+int tun_add_address(struct tun *tun, const struct prefix *address);
 /* Closes it; the device and its routes go away. */
 void tun_close(struct tun *tun);
 struct tun_caps tun_caps(const struct tun *tun);
@@ -132,20 +134,30 @@ struct kernel_route {
 #define ROUTE_PROTOCOL_WARREN 141  /* rtm_protocol of the routes that we install */
 #define ROUTE_METRIC_WARREN   4096 /* any other route wins */
 
+/* An interface, as it is now. */
+struct kernel_link {
+	uint32_t ifindex;
+	char name[16];
+	uint32_t mtu;
+	bool up; /* set up by the administrator */
+};
+
 /* Called from netmon_open, _read and _resync; they may call route_add and route_delete. */
 struct netmon_events {
 	void *ctx;
 	/*
-	 * The tables start anew: forget all routes and addresses; a full dump follows, within the
-	 * same call, up to synced(). It may itself be started anew.
+	 * The addresses start anew: forget them; all of them follow, within the same call, up to
+	 * synced(). It may itself be started anew. Routes stay: of those only changes are told.
 	 */
 	void (*reset)(void *ctx);
 	/* Told only when it changes. Of a deleted one look at the key alone. */
 	void (*route)(void *ctx, const struct kernel_route *route, bool deleted);
 	/* With its subnet length. May be told again, and deleted without having been told. */
 	void (*address)(void *ctx, uint32_t ifindex, const struct prefix *address, bool deleted);
-	/* A dump is complete: what was told since reset() is all there is. */
+	/* A dump is complete: what has been told is all there is. */
 	void (*synced)(void *ctx);
+	/* Something about an interface has changed, or may have. Not told of one that goes. */
+	void (*link)(void *ctx, const struct kernel_link *link);
 };
 
 /*
@@ -160,10 +172,13 @@ int netmon_open(struct netmon **out, const uint32_t *tables, unsigned n_tables,
 	const struct netmon_events *events, const struct env *env);
 void netmon_close(struct netmon *m);
 int netmon_fd(const struct netmon *m);
-/* Reads what is there and calls the events. */
-void netmon_read(struct netmon *m);
-/* Dumps again, after the system slept, say. */
-void netmon_resync(struct netmon *m);
+/*
+ * Reads what is there and calls the events. 0, or ERR_SYSTEM, logged: something was missed, and reading
+ * it anew failed; netmon_resync later.
+ */
+int netmon_read(struct netmon *m);
+/* Dumps again, after the system slept, say. 0 or ERR_SYSTEM. */
+int netmon_resync(struct netmon *m);
 
 /*
  * Adds or replaces, deletes a route of ours in table main; gateway NULL or of family 0 = on link,

@@ -86,7 +86,8 @@ static void resolve(struct node *n, const char *host, uint16_t port, uint32_t to
 /* ---- Routes ----------------------------------------------------------------------------------- */
 
 /* They wait: netmon cannot be asked to change routes while it is telling us about them. */
-static void order_route(struct node *n, const struct action *a)
+void actions_order_route(
+	struct node *n, const struct prefix *prefix, const struct ip_addr *gateway, bool add)
 {
 	if (n->n_orders == n->cap_orders) {
 		unsigned cap = n->cap_orders ? n->cap_orders * 2 : 64;
@@ -98,9 +99,8 @@ static void order_route(struct node *n, const struct action *a)
 		n->orders = grown;
 		n->cap_orders = cap;
 	}
-	n->orders[n->n_orders++] = (struct route_order){.prefix = a->route.prefix,
-		.gateway = a->route.gateway,
-		.add = a->type == ACTION_ROUTE_ADD};
+	n->orders[n->n_orders++] =
+		(struct route_order){.prefix = *prefix, .gateway = *gateway, .add = add};
 }
 
 void actions_flush_routes(struct node *n)
@@ -161,7 +161,8 @@ static void perform(struct node *n, const struct action *a)
 		break;
 	case ACTION_ROUTE_ADD:
 	case ACTION_ROUTE_DEL:
-		order_route(n, a);
+		actions_order_route(
+			n, &a->route.prefix, &a->route.gateway, a->type == ACTION_ROUTE_ADD);
 		break;
 	case ACTION_RESOLVE:
 		resolve(n, a->resolve.host, a->resolve.port, a->resolve.token);

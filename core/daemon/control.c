@@ -26,7 +26,9 @@ static void start_poll(uv_poll_t *poll, uv_poll_cb callback)
 
 static void start_polls(struct node *n)
 {
-	n->polls_stopped = false;
+	if (n->mirror_stale)
+		n->mirror_stale = kernel_read(n, true) < 0;
+	n->polls_stopped = n->mirror_stale;
 	for (unsigned i = 0; i < 2; i++)
 		start_poll(&n->udp_poll[i], on_udp);
 	start_poll(&n->netmon_poll, on_netmon);
@@ -149,8 +151,9 @@ static void on_netmon(uv_poll_t *poll, int status, int events)
 {
 	(void)events;
 	struct node *n = poll->data;
-	kernel_read(n);
-	if (status < 0) /* an overrun, mostly; it has just been made good */
+	if (kernel_read(n, false) < 0)
+		n->mirror_stale = true;
+	if (status < 0 || n->mirror_stale) /* an overrun, mostly; it has just been made good */
 		trouble(n, poll, "routes");
 	control_settle(n);
 }

@@ -5,7 +5,8 @@
 static void on_reset(void *ctx)
 {
 	struct node *n = ctx;
-	engine_routes_reset(n->engine, os_now_ns());
+	interface_reset(n);
+	engine_addresses_reset(n->engine, os_now_ns());
 	control_settle(n);
 }
 
@@ -25,8 +26,11 @@ static enum route_type type_of(const struct node *n, const struct kernel_route *
 static void on_route(void *ctx, const struct kernel_route *route, bool deleted)
 {
 	struct node *n = ctx;
-	if (route->protocol == ROUTE_PROTOCOL_WARREN)
+	if (route->protocol == ROUTE_PROTOCOL_WARREN) {
+		if (deleted && route->ifindex == tun_ifindex(n->tun))
+			interface_route_gone(n, &route->prefix);
 		return; /* the engine ordered it */
+	}
 	struct route_update update = {
 		.prefix = route->prefix,
 		.gateway = route->gateway,
@@ -42,8 +46,10 @@ static void on_route(void *ctx, const struct kernel_route *route, bool deleted)
 static void on_address(void *ctx, uint32_t ifindex, const struct prefix *address, bool deleted)
 {
 	struct node *n = ctx;
-	if (ifindex == tun_ifindex(n->tun))
+	if (ifindex == tun_ifindex(n->tun)) {
+		interface_address(n, address, deleted);
 		return;
+	}
 	engine_address(n->engine, &address->addr, deleted, os_now_ns());
 	control_settle(n);
 }
@@ -51,7 +57,17 @@ static void on_address(void *ctx, uint32_t ifindex, const struct prefix *address
 static void on_synced(void *ctx)
 {
 	struct node *n = ctx;
+	interface_synced(n);
 	engine_routes_synced(n->engine, os_now_ns());
+	control_settle(n);
+}
+
+static void on_link(void *ctx, const struct kernel_link *link)
+{
+	struct node *n = ctx;
+	if (link->ifindex != tun_ifindex(n->tun))
+		return;
+	interface_changed(n, link);
 	control_settle(n);
 }
 
@@ -61,7 +77,8 @@ int kernel_open(struct node *n)
 		.reset = on_reset,
 		.route = on_route,
 		.address = on_address,
-		.synced = on_synced};
+		.synced = on_synced,
+		.link = on_link};
 	n->in_netmon = true;
 	int rc = netmon_open(
 		&n->netmon, n->config.tun.tables.v, n->config.tun.tables.n, &events, &n->env);
@@ -69,9 +86,10 @@ int kernel_open(struct node *n)
 	return rc;
 }
 
-void kernel_read(struct node *n)
+int kernel_read(struct node *n, bool resync)
 {
 	n->in_netmon = true;
-	netmon_read(n->netmon);
+	int rc = resync ? netmon_resync(n->netmon) : netmon_read(n->netmon);
 	n->in_netmon = false;
+	return rc;
 }

@@ -90,8 +90,8 @@ static size_t stamp(char *out, size_t cap)
 }
 
 /* The text with what goes before it and a newline, in out; its length. */
-static size_t format(const struct log *log, enum log_level level, const char *text,
-	char out[LINE_MAX_BYTES])
+static size_t format(
+	const struct log *log, enum log_level level, const char *text, char out[LINE_MAX_BYTES])
 {
 	char when[40];
 	int len;

@@ -150,6 +150,12 @@ static int open_tun(struct node *n, const struct identity *id)
 	int rc = tun_open(&n->tun, &config, &n->env);
 	if (rc != 0)
 		return rc;
+	_Static_assert(sizeof config.addresses == sizeof n->interface.addresses, "the same list");
+	memcpy(n->interface.addresses, config.addresses, sizeof config.addresses);
+	n->interface.n_addresses = config.n_addresses;
+	n->interface.link =
+		(struct kernel_link){.ifindex = tun_ifindex(n->tun), .mtu = config.mtu, .up = true};
+	strcpy(n->interface.link.name, tun_name(n->tun));
 	unsigned queues = tun_caps(n->tun).queues;
 	if (queues < n->n_lanes) {
 		env_log(&n->env, LOG_WARN, "the system gives %u queues: %u workers", queues,

@@ -24,11 +24,23 @@
  *   jobs.c     questions from threads      http.c     the threads that ask
  *   lane.c     data workers                listen.c   sockets for HTTP
  *   save.c     files written by other threads
+ *   interface.c  keeps addresses and routes of our interface
  */
 struct route_order { /* a kernel route to add or delete, when the time is right */
 	struct prefix prefix;
 	struct ip_addr gateway;
 	bool add;
+};
+
+/* Our interface: what it is to have, and how it is. */
+struct interface {
+	struct prefix addresses[8];
+	bool had[8];  /* it has been there: never so where IPv6 is off */
+	bool seen[8]; /* it is there */
+	unsigned n_addresses;
+	struct kernel_link link;
+	struct bucket put_back;
+	struct log_limit limit;
 };
 
 struct node {
@@ -44,6 +56,7 @@ struct node {
 
 	struct engine *engine;
 	struct tun *tun;
+	struct interface interface;
 	struct udp *udp;
 	struct netmon *netmon;
 	unsigned n_lanes, lanes_running;
@@ -60,6 +73,8 @@ struct node {
 	uv_poll_t udp_poll[2]; /* socket 0: IPv4, IPv6 */
 	uv_poll_t netmon_poll;
 	bool polls_stopped;         /* one of these failed: the timer starts it again */
+	bool syncing;               /* between netmon's reset and synced */
+	bool mirror_stale;          /* the kernel's routes must be read anew */
 	struct pkt_batch batch;     /* datagrams of socket 0 */
 	unsigned batch_at, batch_n; /* which of them come next */
 	uv_idle_t rest;             /* runs while there are some */
@@ -94,13 +109,23 @@ void control_settle(struct node *n);
 
 /* actions.c */
 void actions_drain(struct node *n);
+void actions_order_route(
+	struct node *n, const struct prefix *prefix, const struct ip_addr *gateway, bool add);
 /* Adds and deletes the kernel routes that had to wait. */
 void actions_flush_routes(struct node *n);
 
 /* kernel.c: opens the mirror of the kernel's routes, which feeds the engine. ERR_*. */
 int kernel_open(struct node *n);
-/* Reads what has changed; control_settle must follow. */
-void kernel_read(struct node *n);
+/* Reads what has changed, or (resync) everything; control_settle must follow. ERR_SYSTEM: see netmon_read. */
+int kernel_read(struct node *n, bool resync);
+
+/* interface.c: news of our interface; control_settle must follow. */
+void interface_address(struct node *n, const struct prefix *address, bool deleted);
+/* All addresses will be told anew; they have been. */
+void interface_reset(struct node *n);
+void interface_synced(struct node *n);
+void interface_route_gone(struct node *n, const struct prefix *prefix);
+void interface_changed(struct node *n, const struct kernel_link *link);
 
 /* What of the config the engine wants to know; the rest of out is left. */
 void node_engine_config(const struct config *config, struct engine_config *out);

@@ -34,11 +34,14 @@ static void add_json(struct job *job, json_t *object)
 
 static void context_of(const struct node *n, const struct job *job, struct status_context *out)
 {
+	static const char *const down[] = {"the interface has been set down", NULL};
+	static const char *const mtu[] = {"the interface's MTU is not the config's", NULL};
+	const struct kernel_link *link = &n->interface.link;
 	*out = (struct status_context){
 		.version = WARREN_VERSION,
 		.os = n->os_text,
 		.privileges = os_privileges(),
-		.tun = tun_name(n->tun),
+		.tun = link->name,
 		.port = udp_port(n->udp),
 		.mtu = (uint16_t)n->config.tun.mtu,
 		.workers = n->n_lanes,
@@ -46,6 +49,9 @@ static void context_of(const struct node *n, const struct job *job, struct statu
 		.wall_s = engine_time_s(n->engine, os_now_ns()),
 		.clock_suspect = engine_clock_suspect(n->engine, os_now_ns()),
 		.endpoints = job->endpoints,
+		.warnings = !link->up                    ? down
+			: link->mtu != n->config.tun.mtu ? mtu
+							 : NULL,
 	};
 }
 

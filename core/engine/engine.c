@@ -410,6 +410,12 @@ void engine_routes_reset(struct engine *e, uint64_t now)
 	nhrp_routes_changed(&e->nhrp, now);
 }
 
+void engine_addresses_reset(struct engine *e, uint64_t now)
+{
+	e->peers.n_own = 0;
+	nhrp_addresses_changed(&e->nhrp, now);
+}
+
 void engine_routes_synced(struct engine *e, uint64_t now)
 {
 	nhrp_routes_changed(&e->nhrp, now);

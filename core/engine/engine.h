@@ -114,6 +114,8 @@ void engine_route(struct engine *e, const struct route_update *route, bool delet
 void engine_address(struct engine *e, const struct ip_addr *address, bool deleted, uint64_t now);
 /* Forget all kernel routes and addresses: a new dump begins. */
 void engine_routes_reset(struct engine *e, uint64_t now);
+/* Forget the addresses alone: all of them follow. */
+void engine_addresses_reset(struct engine *e, uint64_t now);
 /* A dump is complete; until the first one the engine registers no derived prefixes. */
 void engine_routes_synced(struct engine *e, uint64_t now);
 /* The answer to ACTION_RESOLVE; n = 0: failed. */
@@ -254,6 +256,12 @@ struct route_view {
 	bool active;            /* it is the one that forwarding uses for its prefix */
 };
 bool engine_view_route(const struct engine *e, uint32_t *cursor, struct route_view *out);
+
+/* The routes that ACTION_ROUTE_ADD has asked for. *cursor = 0 to begin; false at the end. */
+bool engine_view_installed(
+	const struct engine *e, uint32_t *cursor, struct prefix *prefix, struct ip_addr *gateway);
+/* Is this one of them, and by which gateway? */
+bool engine_installed(const struct engine *e, const struct prefix *prefix, struct ip_addr *gateway);
 
 /* NHRP cache: bindings (hub: registered clients), registrations (spoke), resolutions, shortcuts. */
 struct nhrp_view {

@@ -190,6 +190,17 @@ bool engine_view_route(const struct engine *e, uint32_t *cursor, struct route_vi
 	return false;
 }
 
+bool engine_view_installed(
+	const struct engine *e, uint32_t *cursor, struct prefix *prefix, struct ip_addr *gateway)
+{
+	return nhrp_installed_at(&e->nhrp, cursor, prefix, gateway);
+}
+
+bool engine_installed(const struct engine *e, const struct prefix *prefix, struct ip_addr *gateway)
+{
+	return nhrp_installed(&e->nhrp, prefix, gateway);
+}
+
 static uint64_t until(uint64_t at, uint64_t now)
 {
 	return at == TS_NEVER ? TS_NEVER : at > now ? at - now : 0;

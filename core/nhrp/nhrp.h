@@ -219,6 +219,10 @@ void nhrp_want(struct nhrp *n, const struct ip_addr *target, uint64_t now);
 void nhrp_hairpin(struct nhrp *n, struct peer *p, const uint8_t *ip, size_t len, uint64_t now);
 /* We are going away: withdraw what we told others. */
 void nhrp_stop(struct nhrp *n, uint64_t now);
+/* The kernel routes that we want to be there. *cursor = 0 to begin; false at the end. */
+bool nhrp_installed_at(
+	const struct nhrp *n, uint32_t *cursor, struct prefix *prefix, struct ip_addr *gateway);
+bool nhrp_installed(const struct nhrp *n, const struct prefix *prefix, struct ip_addr *gateway);
 /* Is any registration in place? */
 bool nhrp_registered(const struct nhrp *n);
 

@@ -7,6 +7,7 @@
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,8 +15,8 @@
 /*
  * The mirror's source. Announcements are a hint that keeps it fresh, a dump is the truth: whenever
  * something is lost or the kernel is known to change routes without a word (an interface that goes
- * down, a nexthop object that goes), everything is dumped anew, inside one call, so that the mirror
- * above passes from one consistent state to the next.
+ * down, a nexthop object that goes), everything is dumped anew, inside one call, and compared with what
+ * was told before: the mirror above hears of the difference alone, and forwards by it all the time.
  */
 
 #define LISTEN_BUFFER (4 * 1024 * 1024)
@@ -39,6 +40,10 @@ static void take_route(struct netmon *m, const struct nlmsghdr *nlh)
 		return;
 	if (msg.n_hops == 0 && !msg.deleted && !nexthop_resolve(&m->requests, &msg))
 		return; /* gone already, which is announced next */
+	if (m->dumping) {
+		m->resync |= routeset_apply(&m->fresh, &msg, &route) == ROUTESET_LOST;
+		return;
+	}
 	switch (routeset_apply(&m->routes, &msg, &route)) {
 	case ROUTESET_SAME:
 		break;
@@ -66,6 +71,20 @@ static void take_address(struct netmon *m, const struct nlmsghdr *nlh)
 		m->resync = true; /* routes with it as their source go, before 6.6 unannounced */
 }
 
+static void tell_link(struct netmon *m, const struct nlmsghdr *nlh, const struct ifinfomsg *header)
+{
+	const struct nlattr *tb[IFLA_MTU + 1];
+	struct kernel_link link = {
+		.ifindex = (uint32_t)header->ifi_index, .up = header->ifi_flags & IFF_UP};
+	rtnl_attributes(nlh, sizeof *header, tb, IFLA_MTU);
+	if (nlh->nlmsg_type == RTM_DELLINK || !rtnl_has(tb[IFLA_IFNAME], 1) ||
+		!rtnl_has(tb[IFLA_MTU], sizeof(uint32_t)))
+		return;
+	snprintf(link.name, sizeof link.name, "%s", mnl_attr_get_str(tb[IFLA_IFNAME]));
+	link.mtu = mnl_attr_get_u32(tb[IFLA_MTU]);
+	m->events.link(m->events.ctx, &link);
+}
+
 static void take_link(struct netmon *m, const struct nlmsghdr *nlh)
 {
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(struct ifinfomsg))
@@ -73,6 +92,7 @@ static void take_link(struct netmon *m, const struct nlmsghdr *nlh)
 	const struct ifinfomsg *header = mnl_nlmsg_get_payload(nlh);
 	if (header->ifi_family != AF_UNSPEC) /* a bridge's port */
 		return;
+	tell_link(m, nlh, header);
 	/* All ones is not a change but a new interface. */
 	bool turned = (header->ifi_change & IFF_UP) && header->ifi_change != UINT32_MAX;
 	if (nlh->nlmsg_type == RTM_DELLINK || (turned && !(header->ifi_flags & IFF_UP)))
@@ -148,19 +168,40 @@ static int dump(struct netmon *m, uint16_t type, size_t header)
 	return rtnl_call(&m->dumps, nlh, take, m);
 }
 
-static int dump_all(struct netmon *m)
+/* Everything into m->fresh. 0 or -errno. */
+static int dump_fresh(struct netmon *m)
 {
 	int result = -EINTR;
-	drain(m);
-	settle(m);
+	m->dumping = true;
 	for (unsigned i = 0; i < DUMP_TRIES && result == -EINTR; i++) {
-		routeset_clear(&m->routes);
+		routeset_clear(&m->fresh);
 		m->resync = false;
 		m->events.reset(m->events.ctx);
-		result = dump(m, RTM_GETADDR, sizeof(struct ifaddrmsg));
+		result = dump(m, RTM_GETLINK, sizeof(struct ifinfomsg));
+		if (result == 0)
+			result = dump(m, RTM_GETADDR, sizeof(struct ifaddrmsg));
 		if (result == 0)
 			result = dump(m, RTM_GETROUTE, sizeof(struct rtmsg));
 	}
+	m->dumping = false;
+	return result;
+}
+
+/* Told while both are at hand: the callee may ask for other things, but not of us. */
+static void adopt_fresh(struct netmon *m)
+{
+	struct routeset old = m->routes;
+	m->routes = m->fresh;
+	m->fresh = old;
+	routeset_compare(&m->fresh, &m->routes, m->events.route, m->events.ctx);
+	routeset_clear(&m->fresh);
+}
+
+static int dump_all(struct netmon *m)
+{
+	drain(m);
+	settle(m);
+	int result = dump_fresh(m);
 	/* Torn each time: what it missed has been announced since, and is still to be read. */
 	if ((result < 0 && result != -EINTR) || m->resync) {
 		env_log(&m->env, LOG_ERROR, "cannot read the kernel's routes: %s%s",
@@ -168,6 +209,7 @@ static int dump_all(struct netmon *m)
 		m->resync = false; /* not in a loop */
 		return ERR_SYSTEM;
 	}
+	adopt_fresh(m);
 	m->events.synced(m->events.ctx);
 	return 0;
 }
@@ -215,7 +257,9 @@ int netmon_open(struct netmon **out, const uint32_t *tables, unsigned n_tables,
 {
 	*out = NULL;
 	struct netmon *m = calloc(1, sizeof *m);
-	if (!m || routeset_init(&m->routes, env) < 0) {
+	if (!m || routeset_init(&m->routes, env) < 0 || routeset_init(&m->fresh, env) < 0) {
+		if (m)
+			routeset_fini(&m->routes);
 		free(m);
 		return ERR_NO_SPACE;
 	}
@@ -252,6 +296,7 @@ void netmon_close(struct netmon *m)
 	rtnl_close(&m->dumps);
 	rtnl_close(&m->requests);
 	routeset_fini(&m->routes);
+	routeset_fini(&m->fresh);
 	free(m);
 }
 
@@ -278,16 +323,15 @@ static bool read_one(struct netmon *m)
 	return true;
 }
 
-void netmon_read(struct netmon *m)
+int netmon_read(struct netmon *m)
 {
 	for (unsigned i = 0; i < READ_MAX && !m->resync; i++)
 		if (!read_one(m))
 			break;
-	if (m->resync)
-		dump_all(m);
+	return m->resync ? dump_all(m) : 0;
 }
 
-void netmon_resync(struct netmon *m)
+int netmon_resync(struct netmon *m)
 {
-	dump_all(m);
+	return dump_all(m);
 }

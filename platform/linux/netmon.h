@@ -13,6 +13,8 @@ struct netmon {
 	struct rtnl dumps;
 	struct rtnl requests; /* changes and questions, also in the middle of a dump */
 	struct routeset routes;
+	struct routeset fresh; /* a dump in progress: takes the place of routes when complete */
+	bool dumping;
 	uint32_t tables[NETMON_TABLES];
 	unsigned n_tables;
 	bool resync; /* what we know is not to be trusted: dump again before returning */

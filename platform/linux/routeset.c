@@ -263,6 +263,28 @@ enum routeset_change routeset_apply(
 	return before ? ROUTESET_GONE : ROUTESET_SAME;
 }
 
+/* Those that are the one of their key in `in` and not the same one in `other`. */
+static void tell_difference(const struct routeset *in, const struct routeset *other, bool deleted,
+	routeset_change_fn *tell, void *ctx)
+{
+	for (uint32_t c = 0; c < in->cap; c++)
+		for (uint32_t i = in->heads[c]; i != ROUTESET_END; i = in->entries[i].next) {
+			const struct kernel_route *route = &in->entries[i].route;
+			if (best(in, route) != route)
+				continue;
+			const struct kernel_route *there = best(other, route);
+			if (deleted ? !there : !there || !same_route(there, route))
+				tell(ctx, route, deleted);
+		}
+}
+
+void routeset_compare(
+	const struct routeset *old, const struct routeset *now, routeset_change_fn *tell, void *ctx)
+{
+	tell_difference(now, old, false, tell, ctx);
+	tell_difference(old, now, true, tell, ctx);
+}
+
 bool routeset_uses_nexthop(const struct routeset *s, uint32_t nexthop_id)
 {
 	for (uint32_t c = 0; c < s->cap; c++)

@@ -44,6 +44,10 @@ void routeset_clear(struct routeset *s);
 /* Takes the message in and says what follows for the one route of its key. */
 enum routeset_change routeset_apply(
 	struct routeset *s, const struct routemsg *m, struct kernel_route *route);
+/* Tells the routes in which `now` differs from `old`, new and changed ones first. */
+typedef void routeset_change_fn(void *ctx, const struct kernel_route *route, bool deleted);
+void routeset_compare(const struct routeset *old, const struct routeset *now,
+	routeset_change_fn *tell, void *ctx);
 /* Does any route use this nexthop object? Looks at all of them. */
 bool routeset_uses_nexthop(const struct routeset *s, uint32_t nexthop_id);
 

@@ -207,6 +207,17 @@ int tun_open(struct tun **out, const struct tun_config *config, const struct env
 	return 0;
 }
 
+int tun_add_address(struct tun *tun, const struct prefix *address)
+{
+	struct rtnl rtnl;
+	int error = rtnl_open(&rtnl);
+	if (error < 0)
+		return complain(tun, "rtnetlink", -error, "");
+	int result = add_address(tun, &rtnl, address);
+	rtnl_close(&rtnl);
+	return result;
+}
+
 void tun_close(struct tun *tun)
 {
 	if (!tun)

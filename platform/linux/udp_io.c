@@ -60,6 +60,15 @@ static void get_control(struct msghdr *msg, struct pkt *p)
 	}
 }
 
+/* Besides EAGAIN: what an earlier datagram met, which reading it has cleared. */
+static bool will_pass(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ECONNREFUSED ||
+		error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN ||
+		error == EMSGSIZE || error == EACCES || error == EPERM || error == EPROTO ||
+		error == ENOPROTOOPT || error == ENETDOWN;
+}
+
 int udp_recv(struct udp *u, unsigned socket, uint8_t family, struct pkt_batch *b)
 {
 	struct mmsghdr m[PKT_BATCH];
@@ -79,10 +88,7 @@ int udp_recv(struct udp *u, unsigned socket, uint8_t family, struct pkt_batch *b
 	b->n = 0;
 	int n = recvmmsg(udp_fd(u, socket, family), m, cap, MSG_DONTWAIT, NULL);
 	if (n < 0)
-		/* Besides EAGAIN: what an earlier datagram met, which reading it clears. */
-		return errno == EBADF || errno == ENOTSOCK || errno == EFAULT || errno == EINVAL
-			? ERR_SYSTEM
-			: 0;
+		return will_pass(errno) ? 0 : ERR_SYSTEM;
 	for (int i = 0; i < n; i++) {
 		struct pkt *p = &b->v[i];
 		bool cut = m[i].msg_hdr.msg_flags & MSG_TRUNC;

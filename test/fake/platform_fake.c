@@ -120,6 +120,12 @@ int tun_open(struct tun **out, const struct tun_config *config, const struct env
 	return 0;
 }
 
+int tun_add_address(struct tun *tun, const struct prefix *address)
+{
+	(void)tun, (void)address;
+	return 0;
+}
+
 void tun_close(struct tun *tun)
 {
 	if (!tun)
@@ -368,7 +374,7 @@ int netmon_fd(const struct netmon *m)
 	return m->news.fd[0];
 }
 
-void netmon_read(struct netmon *m)
+int netmon_read(struct netmon *m)
 {
 	struct fake_packet packet;
 	struct news news;
@@ -379,6 +385,7 @@ void netmon_read(struct netmon *m)
 		else
 			m->events.address(m->events.ctx, news.ifindex, &news.address, news.deleted);
 	}
+	return 0;
 }
 
 static struct kernel_route kernel_route_of(const struct fake_route *r)
@@ -393,7 +400,7 @@ static struct kernel_route kernel_route_of(const struct fake_route *r)
 }
 
 /* All that this kernel has of its own are the routes that were installed. */
-void netmon_resync(struct netmon *m)
+int netmon_resync(struct netmon *m)
 {
 	m->events.reset(m->events.ctx);
 	for (unsigned i = 0; i < fake.n_routes; i++) {
@@ -401,6 +408,7 @@ void netmon_resync(struct netmon *m)
 		m->events.route(m->events.ctx, &route, false);
 	}
 	m->events.synced(m->events.ctx);
+	return 0;
 }
 
 static void announce(struct netmon *m, const struct news *news)

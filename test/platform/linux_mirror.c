@@ -25,8 +25,13 @@ static struct kernel_route *find(struct mirror *m, const struct kernel_route *ke
 static void on_reset(void *ctx)
 {
 	struct mirror *m = ctx;
-	m->n = m->n_addresses = 0;
+	m->n_addresses = 0;
 	m->resets++;
+}
+
+static void on_link(void *ctx, const struct kernel_link *link)
+{
+	((struct mirror *)ctx)->link = *link;
 }
 
 static void on_synced(void *ctx)
@@ -73,7 +78,7 @@ static void on_address(void *ctx, uint32_t ifindex, const struct prefix *address
 static void open_mirror(struct mirror *m)
 {
 	static const uint32_t tables[] = {MIRROR_TABLE, RT_TABLE_MAIN};
-	struct netmon_events events = {m, on_reset, on_route, on_address, on_synced};
+	struct netmon_events events = {m, on_reset, on_route, on_address, on_synced, on_link};
 	*m = (struct mirror){0};
 	assert_int_equal(netmon_open(&m->netmon, tables, 2, &events, lab_env()), 0);
 	assert_int_equal(m->synced, 1);

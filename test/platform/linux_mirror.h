@@ -16,6 +16,7 @@
 struct mirror {
 	struct netmon *netmon;
 	unsigned n, n_addresses, resets, synced;
+	struct kernel_link link; /* the last one told of */
 	struct kernel_route routes[MIRROR_MAX];
 	struct prefix addresses[64];
 	uint32_t address_ifindex[64];

@@ -50,10 +50,16 @@ static void ignore_address(void *ctx, uint32_t ifindex, const struct prefix *a, 
 	(void)ctx, (void)ifindex, (void)a, (void)deleted;
 }
 
+static void ignore_link(void *ctx, const struct kernel_link *link)
+{
+	(void)ctx, (void)link;
+}
+
 static const struct netmon_events ignore = {.reset = ignore_reset,
 	.route = ignore_route,
 	.address = ignore_address,
-	.synced = ignore_reset};
+	.synced = ignore_reset,
+	.link = ignore_link};
 
 static bool status_has(const char *line)
 {

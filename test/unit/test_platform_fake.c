@@ -120,13 +120,18 @@ static void on_address(void *ctx, uint32_t ifindex, const struct prefix *address
 	((struct heard *)ctx)->addresses++;
 }
 
+static void on_link(void *ctx, const struct kernel_link *link)
+{
+	(void)ctx, (void)link;
+}
+
 static void test_netmon(void **state)
 {
 	(void)state;
 	struct netmon *m;
 	struct heard h = {0};
 	struct prefix p;
-	struct netmon_events events = {&h, on_reset, on_route, on_address, on_synced};
+	struct netmon_events events = {&h, on_reset, on_route, on_address, on_synced, on_link};
 	assert_int_equal(netmon_open(&m, NULL, 0, &events, &env), 0);
 	assert_true(h.resets == 1 && h.synced == 1);
 	assert_true(prefix_parse("192.0.2.0/24", &p));
