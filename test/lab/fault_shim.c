@@ -269,8 +269,8 @@ time_t time(time_t *out)
 	return ts.tv_sec;
 }
 
-int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
-	struct addrinfo **out)
+int getaddrinfo(
+	const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **out)
 {
 	REAL(getaddrinfo);
 	struct rule *r = strike(RESOLVE);

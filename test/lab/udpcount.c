@@ -89,7 +89,8 @@ static int run_send(char **argv)
 	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
 		return fail("socket");
 	uint64_t began = now_ns(), number = 0, refused = 0;
-	for (uint64_t now = began; !ended && now - began < (uint64_t)(seconds * 1e9); now = now_ns()) {
+	for (uint64_t now = began; !ended && now - began < (uint64_t)(seconds * 1e9);
+		now = now_ns()) {
 		uint64_t due = (uint64_t)((double)(now - began) / 1e9 * rate) + 1;
 		while (number < due && !ended)
 			number = send_due(fd, number, due, bytes, &refused);
@@ -175,6 +176,7 @@ int main(int argc, char **argv)
 		return run_send(argv + 2);
 	if (argc == 3 && strcmp(argv[1], "receive") == 0)
 		return run_receive(argv + 2);
-	fputs("usage: udpcount send ADDRESS PORT PER-SECOND SECONDS BYTES | receive PORT\n", stderr);
+	fputs("usage: udpcount send ADDRESS PORT PER-SECOND SECONDS BYTES | receive PORT\n",
+		stderr);
 	return 2;
 }
