@@ -101,8 +101,7 @@ int identity_save_bundle(
 	char path[CONFIG_PATH_MAX + 16];
 	struct pem_error error;
 	saved_bundle_path(directory, path);
-	int rc = pem_write(
-		path, PEM_BUNDLE, bundle, len, PEM_REPLACE | PEM_ONE_WRITER, &error);
+	int rc = pem_write(path, PEM_BUNDLE, bundle, len, PEM_REPLACE | PEM_ONE_WRITER, &error);
 	if (rc != 0)
 		pem_failed(errors, &error);
 	return rc;

@@ -203,8 +203,8 @@ static void test_bundles(void **state)
 	assert_int_equal(bundle_number(), 5);
 
 	struct config_errors save = {0};
-	assert_int_equal(identity_save_bundle(config.node.state_directory, id.bundle,
-				 id.bundle_len, &save),
+	assert_int_equal(
+		identity_save_bundle(config.node.state_directory, id.bundle, id.bundle_len, &save),
 		0);
 	identity_fini(&id);
 	config.node.bundle[0] = '\0';
