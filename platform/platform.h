@@ -205,6 +205,8 @@ uint64_t os_wall_s(void);
 int os_drop_privileges(const char *user, const struct env *env);
 /* No core dumps, not traceable, memory limits raised as far as allowed. Called first. */
 void os_harden(const struct env *env);
+/* How many more descriptors this process may open. */
+unsigned os_descriptors_left(void);
 /* User and group of the process at the other end of a Unix socket. ERR_SYSTEM (not logged). */
 int os_peer_credentials(int fd, unsigned *uid, unsigned *gid);
 /* A short text for status: "Linux 6.1.0 x86_64". */

@@ -9,7 +9,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define CONNECTIONS    8
 #define MEMORY_BYTES   16384 /* of a connection: request head and arguments */
 #define TIMEOUT_S      5     /* without progress */
 #define STACK_BYTES    (256 * 1024)
@@ -276,8 +275,8 @@ static void on_log(void *cls, const char *format, va_list args)
 	env_log(&http->env, LOG_DEBUG, "http: %s", line);
 }
 
-int http_start(struct http **out, int fd, const struct request_policy *policy, struct jobs *jobs,
-	const struct env *env)
+int http_start(struct http **out, int fd, unsigned connections, const struct request_policy *policy,
+	struct jobs *jobs, const struct env *env)
 {
 	*out = NULL;
 	struct http *http = calloc(1, sizeof *http);
@@ -290,10 +289,10 @@ int http_start(struct http **out, int fd, const struct request_policy *policy, s
 		MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
 	http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, http,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_BYTES,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_THREAD_STACK_SIZE,
-		(size_t)STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S,
+		MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_END);
 	if (!http->daemon) {
 		env_log(env, LOG_ERROR, "cannot start the HTTP server");
 		close(fd);

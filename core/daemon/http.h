@@ -11,12 +11,14 @@
  */
 struct http;
 
+#define HTTP_CONNECTIONS 8 /* of a listener, at most */
+
 /*
- * Serves fd, which it takes, from now on. policy is copied, its token borrowed, jobs and env borrowed.
+ * Serves fd, which it takes, from now on, with so many connections at a time. policy is copied, its token borrowed, jobs and env borrowed.
  * ERR_SYSTEM, logged.
  */
-int http_start(struct http **out, int fd, const struct request_policy *policy, struct jobs *jobs,
-	const struct env *env);
+int http_start(struct http **out, int fd, unsigned connections, const struct request_policy *policy,
+	struct jobs *jobs, const struct env *env);
 /* Ends all connections and joins the threads; jobs_close must have been called. NULL is allowed. */
 void http_stop(struct http *http);
 

@@ -19,6 +19,8 @@
 
 #define LINK_LOCAL_LEN 64
 #define WORKERS_AUTO   4 /* most that "auto" takes */
+/* For files, the resolver and libmicrohttpd itself, besides connections. */
+#define DESCRIPTORS_SPARE 12u
 
 /* ---- Environment ------------------------------------------------------------------------------ */
 
@@ -209,12 +211,33 @@ static int open_listeners(struct node *n, int fds[2])
 	return n->config.http.listen.addr.family && fds[1] < 0 ? ERR_SYSTEM : 0;
 }
 
+/*
+ * libmicrohttpd turns in circles when accept finds no descriptor free: so it gets no more connections
+ * than there are descriptors for. 0 = too few, logged.
+ */
+static unsigned http_connections(struct node *n)
+{
+	unsigned left = os_descriptors_left();
+	unsigned each = left > DESCRIPTORS_SPARE ? (left - DESCRIPTORS_SPARE) / 2 : 0;
+	if (each == 0)
+		env_log(&n->env, LOG_ERROR,
+			"too few descriptors: %u are left, at least %u are needed (ulimit -n, "
+			"LimitNOFILE=)",
+			left, DESCRIPTORS_SPARE + 2);
+	return each < HTTP_CONNECTIONS ? each : HTTP_CONNECTIONS;
+}
+
 static int start_http(struct node *n, const int fds[2])
 {
+	unsigned connections = http_connections(n);
+	if (connections == 0)
+		return ERR_NO_SPACE;
 	for (unsigned i = 0; i < 2; i++) {
 		struct request_policy policy = {
 			.unix_socket = i == 0, .listen = n->config.http.listen, .token = n->token};
-		if (fds[i] >= 0 && http_start(&n->http[i], fds[i], &policy, &n->jobs, &n->env) != 0)
+		if (fds[i] >= 0 &&
+			http_start(&n->http[i], fds[i], connections, &policy, &n->jobs, &n->env) !=
+				0)
 			return ERR_SYSTEM;
 	}
 	return 0;

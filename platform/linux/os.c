@@ -3,6 +3,7 @@
 #include "core/base/err.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -66,6 +67,19 @@ void os_harden(const struct env *env)
 		env_log(env, LOG_WARN, "cannot switch core dumps off: %s", strerror(errno));
 	raise_limit(RLIMIT_NOFILE, NOFILE_WANTED);
 	raise_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
+}
+
+unsigned os_descriptors_left(void)
+{
+	struct rlimit have;
+	int lowest =
+		fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0); /* the system gives the lowest free one */
+	if (lowest < 0)
+		return 0;
+	close(lowest);
+	if (getrlimit(RLIMIT_NOFILE, &have) < 0 || have.rlim_cur > NOFILE_WANTED)
+		return NOFILE_WANTED;
+	return have.rlim_cur > (rlim_t)lowest ? (unsigned)(have.rlim_cur - (rlim_t)lowest) : 0;
 }
 
 static int get_caps(struct __user_cap_data_struct caps[2])

@@ -499,6 +499,11 @@ int os_peer_credentials(int fd, unsigned *uid, unsigned *gid)
 	return fd < 0 ? ERR_SYSTEM : 0;
 }
 
+unsigned os_descriptors_left(void)
+{
+	return 1000;
+}
+
 void os_describe(char *out, size_t cap)
 {
 	snprintf(out, cap, "Fake 1.0 memory");
