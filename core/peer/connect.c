@@ -125,7 +125,8 @@ void connect_resend(struct peers *t, struct peer *p, uint64_t now)
 	if (now < p->cookie_until)
 		cookie_stamp_mac2(
 			in->message + GRE_PLAIN_LEN, (size_t)in->len - GRE_PLAIN_LEN, p->cookie);
-	if (p->hub && in->tries > 0 && p->n_endpoints > 1 && p->path != PATH_UP) {
+	/* Also when there is but one: it may be another than when we began. */
+	if (p->hub && in->tries > 0 && p->n_endpoints > 0 && p->path != PATH_UP) {
 		p->endpoint_at = (p->endpoint_at + 1) % p->n_endpoints;
 		in->to = p->endpoints[p->endpoint_at];
 		in->from = (struct ip_addr){0};
