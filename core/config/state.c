@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define CLOCK_MAX_S UINT64_C(9999999999) /* the year 2286 */
+
 static void path_of(const struct config *config, const char *name, char out[CONFIG_PATH_MAX + 16])
 {
 	snprintf(out, CONFIG_PATH_MAX + 16, "%s/%s", config->node.state_directory, name);
@@ -57,7 +59,8 @@ uint64_t state_time_s(const struct config *config, struct config_errors *errors)
 	if (len > 0) {
 		char *end, *digits = text;
 		stored = strtoull(digits, &end, 10);
-		if (*digits < '0' || *digits > '9' || *end != '\n' || end + 1 != digits + len) {
+		if (*digits < '0' || *digits > '9' || *end != '\n' || end + 1 != digits + len ||
+			stored > CLOCK_MAX_S) {
 			config_error(errors,
 				"%s/" STATE_CLOCK
 				": not a time, expected unix seconds; passed over",

@@ -98,21 +98,25 @@ void frames_challenge(struct peers *t, struct peer *p, const struct endpoint *fr
 		timer_arm(t->timers, &p->timer, now + challenge_gap(p));
 }
 
-void frames_challenge_tick(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
+bool frames_challenge_tick(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 {
 	struct challenge *c = &p->challenge;
 	if (!c->active)
-		return;
+		return true;
 	if (now - c->started >= CHALLENGE_NS) {
-		c->active =
-			false; /* it stays where it was; the next packet from there starts over */
-		return;
+		/* It stays where it was; the next packet from there starts over. */
+		c->active = false;
+		bool nowhere = p->up_due && p->path == PATH_NONE;
+		if (nowhere)
+			peer_drop(t, p, "no answer to the path challenge", now);
+		return !nowhere;
 	}
 	if (now - c->asked >= challenge_gap(p))
 		ask(t, p, now);
 	uint64_t at = c->asked + challenge_gap(p), end = c->started + CHALLENGE_NS;
 	at = at < end ? at : end;
 	*next = at < *next ? at : *next;
+	return true;
 }
 
 static void path_response(struct peers *t, struct peer *p, const uint8_t token[8],

@@ -144,6 +144,10 @@ static void suspend(struct peers *t, struct peer *p, const char *why, uint64_t n
 	peer_set_path(t, p, PATH_SUSPENDED, why, now);
 	if (p->hub)
 		hubs_retry(t, p, now);
+	/* Our box may have forgotten everything, and only we can show the hubs where we are now. */
+	for (unsigned i = 0; !p->hub && !t->is_hub && i < t->n_hubs; i++)
+		if (t->v[t->hubs[i]].path == PATH_UP)
+			liveness_ping(t, &t->v[t->hubs[i]], now);
 }
 
 /* User data that nothing answers, a flow that breaks off, and silence longer than keepalives allow. */
@@ -280,8 +284,9 @@ void liveness_fire(void *owner, struct timer *timer, uint64_t now)
 		if (p->init.active)
 			sooner(&next, p->init.next);
 	}
+	if (peer_has_session(p) && !frames_challenge_tick(t, p, now, &next))
+		return;
 	if (peer_has_session(p)) {
-		frames_challenge_tick(t, p, now, &next);
 		rekey(t, p, now, &next);
 		watch(t, p, now, &next);
 		keepalive(t, p, now, &next);

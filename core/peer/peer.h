@@ -306,8 +306,8 @@ void frames_receive(struct peers *t, struct peer *p, const uint8_t *payload, siz
 /* The newest packet of its lane, of len bytes, came from elsewhere: asks that place to answer. */
 void frames_challenge(struct peers *t, struct peer *p, const struct endpoint *from,
 	const struct ip_addr *local, size_t len, uint64_t now);
-/* Asks again, or gives up; *next: when to look again. */
-void frames_challenge_tick(struct peers *t, struct peer *p, uint64_t now, uint64_t *next);
+/* Asks again, or gives up; *next: when to look again. False: the peer is gone, it had no other path. */
+bool frames_challenge_tick(struct peers *t, struct peer *p, uint64_t now, uint64_t *next);
 void frames_send_bundle(struct peers *t, struct peer *p, uint64_t now);
 void frames_close(struct peers *t, struct peer *p, uint8_t reason, uint64_t now);
 
