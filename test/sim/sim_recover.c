@@ -38,7 +38,7 @@ static struct site site_up(struct sim *s)
 		snprintf(name, sizeof name, "s%u", i);
 		snprintf(address, sizeof address, "10.0.0.%u/24", 10 + i);
 		t.spokes[i] = world_spoke(t.w, name, address,
-			(enum nat_kind)(i % 3 == 0      ? NAT_PORT_RESTRICTED
+			(enum nat_kind)(i % 3 == 0   ? NAT_PORT_RESTRICTED
 					: i % 3 == 1 ? NAT_SYMMETRIC
 						     : NAT_NONE));
 	}
@@ -422,17 +422,17 @@ static void rebinding_under_traffic(struct sim *s)
 {
 	struct pair p = pair_new(s);
 	world_up(p.w);
-	struct flow *there = flow_start(
-		p.alice, p.hub, INNER_UDP, "10.0.0.11", "10.0.0.1", MS(10), 0);
-	struct flow *back = flow_start(
-		p.hub, p.alice, INNER_UDP, "10.0.0.1", "10.0.0.11", MS(10), 0);
+	struct flow *there =
+		flow_start(p.alice, p.hub, INNER_UDP, "10.0.0.11", "10.0.0.1", MS(10), 0);
+	struct flow *back =
+		flow_start(p.hub, p.alice, INNER_UDP, "10.0.0.1", "10.0.0.11", MS(10), 0);
 	sim_run(s, S(5));
 	struct peer_view old, v;
 	CHECK(s, node_peer(p.hub, "alice", &old));
 	nat_rebind(p.alice->nat);
 	uint64_t then = s->now;
-	WAIT_FOR(s, S(1), node_peer(p.hub, "alice", &v) &&
-			!endpoint_equal(&v.endpoint, &old.endpoint));
+	WAIT_FOR(s, S(1),
+		node_peer(p.hub, "alice", &v) && !endpoint_equal(&v.endpoint, &old.endpoint));
 	sim_note(s, "the hub had the new place after %.0f ms", (double)(s->now - then) / 1e6);
 	sim_run(s, S(5));
 	CHECK_EQ(s, flow_lost_between(there, 0, s->now - RTT), 0);
@@ -457,8 +457,8 @@ static void rebinding_far_away(struct sim *s)
 	struct peer_view old, v;
 	CHECK(s, node_peer(hub, "alice", &old));
 	nat_rebind(alice->nat);
-	WAIT_FOR(s, S(3), node_peer(hub, "alice", &v) &&
-			!endpoint_equal(&v.endpoint, &old.endpoint));
+	WAIT_FOR(s, S(3),
+		node_peer(hub, "alice", &v) && !endpoint_equal(&v.endpoint, &old.endpoint));
 	flow_stop(f);
 }
 
@@ -476,8 +476,7 @@ static void flapping_place(struct sim *s)
 		if (ms % 300 == 0)
 			nat_rebind(p.alice->nat);
 		sim_run(s, MS(1));
-		if (!node_peer(p.hub, "alice", &v) ||
-			endpoint_equal(&v.endpoint, &last.endpoint))
+		if (!node_peer(p.hub, "alice", &v) || endpoint_equal(&v.endpoint, &last.endpoint))
 			continue;
 		CHECK(s, last_change == 0 || s->now - last_change >= S(1));
 		last_change = s->now;
@@ -597,6 +596,60 @@ static void own_address_changes(struct sim *s)
 	flow_finish(g);
 }
 
+/* ---- Both at once --------------------------------------------------------------------------- */
+
+/* Loses handshake messages and what confirms them, towards one side or both. */
+struct breaker {
+	struct sim *s;
+	uint64_t to; /* mask of hosts */
+	uint64_t until;
+	uint32_t ppm;
+};
+
+static bool lose(void *ctx, struct host *to, struct dgram *d)
+{
+	struct breaker *b = ctx;
+	bool small = gre_classify(d->data, d->len) == GRE_HANDSHAKE || d->len < 64;
+	return !(b->to >> to->id & 1) || b->s->now >= b->until || !small ||
+		!rng_chance(&b->s->rng, b->ppm);
+}
+
+/*
+ * alice and bob begin at the same instant, and of the four messages and two confirmations any may be
+ * lost, towards alice, towards bob, or both. Once they get through, both send on keys that the other has.
+ */
+static void simultaneous_with_loss(struct sim *s)
+{
+	for (unsigned round = 0; round < 12; round++) {
+		struct world *w = world_new(s, RTT);
+		w->families = 4;
+		world_hub(w, "hub", "10.0.0.1/24");
+		struct node *n[2];
+		n[round & 1] = world_spoke(w, "alice", "10.0.0.11/24", NAT_NONE);
+		n[!(round & 1)] = world_spoke(w, "bob", "10.0.0.12/24", NAT_NONE);
+		world_up(w);
+		struct breaker b = {.s = s, .until = s->now + S(2), .ppm = 500000};
+		for (unsigned i = 0; i < 2; i++)
+			b.to |= (round / 2 % 3 == i ? 0 : UINT64_C(1)) << n[i]->host->id;
+		w->net.tap = lose;
+		w->net.tap_ctx = &b;
+		struct flow *f = flow_ping(n[0], n[1], 4, MS(20), 0);
+		struct flow *g = flow_ping(n[1], n[0], 4, MS(20), 0);
+		sim_run(s, S(8));
+		CHECK(s, node_direct(n[0], n[1]));
+		CHECK(s, node_direct(n[1], n[0]));
+		uint64_t settled = s->now;
+		sim_run(s, S(280)); /* two rekeys */
+		flow_stop(f);
+		flow_finish(g);
+		CHECK_EQ(s, flow_lost_between(f, settled, s->now), 0);
+		CHECK_EQ(s, flow_lost_between(g, settled, s->now), 0);
+		CHECK_RANGE(s, flow_last_relayed(f), 0, S(8));
+		CHECK_RANGE(s, flow_last_relayed(g), 0, S(8));
+		world_down(w);
+	}
+}
+
 /* ---- Two hubs ------------------------------------------------------------------------------- */
 
 /* The preferred one dies while nothing is sent: known within 13 s, back 30 s after it is. */
@@ -654,6 +707,7 @@ static const struct sim_case cases[] = {
 	{"mapping-lost-on-the-silent-side", mapping_lost_on_the_silent_side},
 	{"response-from-elsewhere", response_from_elsewhere},
 	{"own-address-changes", own_address_changes},
+	{"simultaneous-with-loss", simultaneous_with_loss},
 	{"failover-while-idle", failover_while_idle},
 };
 

@@ -3,6 +3,7 @@
 #include "test/sim/world.h"
 
 #include "core/crypto/primitives.h"
+#include "core/engine/node.h"
 #include "core/wire/gre.h"
 
 #include <stdio.h>
@@ -499,6 +500,71 @@ static void joins_under_a_flood(struct sim *s)
 	CHECK_EQ(s, flow_lost(f), 0);
 }
 
+/* ---- RESET ---------------------------------------------------------------------------------- */
+
+/* Counts the INITIATIONs that reach the hub. */
+struct counter {
+	struct recorder *r;
+	struct host *hub;
+	unsigned initiations;
+};
+
+static bool count_initiations(void *ctx, struct host *to, struct dgram *d)
+{
+	struct counter *c = ctx;
+	c->initiations += to == c->hub && gre_classify(d->data, d->len) == GRE_HANDSHAKE &&
+		d->data[GRE_PLAIN_LEN] == 1;
+	return record(c->r, to, d);
+}
+
+/*
+ * The hub crashes, comes back, and tells alice so by a RESET, which mallory keeps:
+ *   the genuine one again and again: its index is of yesterday, nothing happens;
+ *   the same for the index of today, with the token of yesterday, or any other: nothing happens.
+ * All of them from the hub's own address.
+ */
+static void resets_forged_and_replayed(struct sim *s)
+{
+	struct bed b = bed_new(s);
+	struct counter c = {.r = b.r, .hub = b.hub->host};
+	b.w->net.tap = count_initiations;
+	b.w->net.tap_ctx = &c;
+	b.r->to = b.alice->host;
+	b.r->kind = GRE_HANDSHAKE;
+	b.r->type = 6;
+	b.r->on = true;
+	world_up(b.w);
+	struct flow *f = flow_ping(b.alice, b.hub, 4, MS(20), 0);
+	sim_run(s, S(3));
+	node_crash(b.hub);
+	world_start_node(b.w, b.hub);
+	WAIT_FOR(s, S(2), node_nhrp_count(b.hub, "binding") >= 1);
+	CHECK(s, b.r->n > 0);
+	sim_run(s, S(25)); /* bob, who has nothing to say, has found out by then, too */
+	uint64_t then = s->now, before = node_digest(b.alice);
+	unsigned initiations = c.initiations;
+	const struct peer *hub = peer_find(&b.alice->engine->peers, b.hub->cert.static_key);
+	CHECK(s, hub != NULL);
+	uint8_t reset[NET_DGRAM_MAX];
+	size_t len = b.r->v[0].len;
+	for (unsigned i = 0; i < 300; i++) {
+		memcpy(reset, b.r->v[0].data, len);
+		if (i % 3 > 0)
+			store_u32(reset + 8,
+				session_at(&b.alice->engine->plane.sessions, hub->current)
+					->remote_index);
+		if (i % 3 > 1)
+			rng_fill(&s->rng, reset + len - MAC_LEN, MAC_LEN);
+		inject(&b, &b.r->v[0].src, b.alice, reset, len);
+		sim_run(s, MS(20));
+	}
+	CHECK_EQ(s, c.initiations, initiations);
+	CHECK_EQ(s, node_digest(b.alice), before);
+	sim_run(s, S(1));
+	CHECK_EQ(s, flow_lost_between(f, then, s->now - S(1)), 0);
+	flow_stop(f);
+}
+
 /*
  * Mallory sits on the path, takes alice's packets away and sends them on from his own address. They
  * are newest and genuine, so the hub challenges his address; he passes nothing back, so the path stays.
@@ -555,6 +621,7 @@ static const struct sim_case cases[] = {
 	{"garbage-like-responses-spoofed", garbage_like_responses_spoofed},
 	{"garbage-like-probes-spoofed", garbage_like_probes_spoofed},
 	{"joins-under-a-flood", joins_under_a_flood},
+	{"resets-forged-and-replayed", resets_forged_and_replayed},
 	{"endpoint-is-not-stolen", endpoint_is_not_stolen},
 };
 
