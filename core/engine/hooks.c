@@ -136,7 +136,7 @@ static void on_down(void *ctx, struct peer *p, const char *why, uint64_t now)
 
 static void apply_bundle(struct engine *e, uint64_t now)
 {
-	uint64_t wall = trust_now_s(&e->trust, &e->env, now);
+	uint64_t wall = trust_now_s(&e->trust, &e->env, now), at = now;
 	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
 		struct peer *p = peer_at(&e->peers, i);
 		if (!p || !p->known)
@@ -148,7 +148,7 @@ static void apply_bundle(struct engine *e, uint64_t now)
 			peer_close(&e->peers, p, CONTROL_REASON_EXPIRED,
 				"certificate no longer valid", now);
 		else if (e->plane.hub && peer_has_session(p))
-			frames_send_bundle(&e->peers, p, now);
+			at += frames_queue_bundle(&e->peers, p, at);
 	}
 	hubs_update(&e->peers, now);
 	hooks_publish_hub(e, now);

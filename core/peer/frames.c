@@ -9,6 +9,7 @@
 #define MOVE_GAP_NS   NS_PER_S
 #define MOVES_NS      (10 * NS_PER_S) /* six changes of endpoint a minute */
 #define MOVES         6
+#define DATAGRAM_NS   UINT64_C(50000) /* a bundle for all goes out at 20,000 datagrams a second */
 #define REPEAT_NS     NS_PER_S
 #define REPEAT_MAX_NS (8 * NS_PER_S)
 #define ASSEMBLY_NS   (5 * NS_PER_S) /* without a chunk: another peer may begin */
@@ -169,6 +170,16 @@ void frames_send_bundle(struct peers *t, struct peer *p, uint64_t now)
 	p->bundle_at = now + p->bundle_gap;
 	if (!timer_armed(&p->timer) || p->timer.deadline > p->bundle_at)
 		timer_arm(t->timers, &p->timer, p->bundle_at);
+}
+
+uint64_t frames_queue_bundle(struct peers *t, struct peer *p, uint64_t at)
+{
+	p->bundle_due = true;
+	p->bundle_gap = 0;
+	p->bundle_at = at;
+	if (!timer_armed(&p->timer) || p->timer.deadline > at)
+		timer_arm(t->timers, &p->timer, at);
+	return (t->trust->bundle_len + CONTROL_CHUNK_MAX - 1) / CONTROL_CHUNK_MAX * DATAGRAM_NS;
 }
 
 static void acknowledge(struct peers *t, struct peer *p, uint32_t id, uint64_t now)

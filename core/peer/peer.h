@@ -309,6 +309,11 @@ void frames_challenge(struct peers *t, struct peer *p, const struct endpoint *fr
 /* Asks again, or gives up; *next: when to look again. False: the peer is gone, it had no other path. */
 bool frames_challenge_tick(struct peers *t, struct peer *p, uint64_t now, uint64_t *next);
 void frames_send_bundle(struct peers *t, struct peer *p, uint64_t now);
+/*
+ * To be sent at that time. How long the next peer is to wait after it, so that thousands of them do not
+ * ask for more datagrams at once than a queue holds.
+ */
+uint64_t frames_queue_bundle(struct peers *t, struct peer *p, uint64_t at);
 void frames_close(struct peers *t, struct peer *p, uint8_t reason, uint64_t now);
 
 /* ---- resume.c ------------------------------------------------------------------------------- */

@@ -31,6 +31,7 @@ static const struct field context_fields[] = {
 	FIELD("mtu_bytes", U16, status_context, mtu),
 	FIELD("port", U16, status_context, port),
 	FIELD("workers", U32, status_context, workers),
+	FIELD("clock_suspect", BOOL, status_context, clock_suspect),
 };
 
 static const struct field counter_fields[] = {

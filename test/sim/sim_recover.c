@@ -415,6 +415,30 @@ static void revocation_takes_effect(struct sim *s)
 	flow_stop(f);
 }
 
+/* A large bundle for many: everybody has it soon, and the hub's queue held all of it. */
+static void bundle_for_many(struct sim *s)
+{
+	struct site t = site_up(s);
+	static uint8_t keys[1000][CERT_KEY_SIZE];
+	for (unsigned i = 0; i < 1000; i++) {
+		memset(keys[i], 0xEE, CERT_KEY_SIZE);
+		keys[i][0] = (uint8_t)(i >> 8);
+		keys[i][1] = (uint8_t)i;
+	}
+	t.w->bundle.revoked_keys = keys[0];
+	t.w->bundle.n_revoked_keys = 1000;
+	t.w->bundle.number = 2;
+	world_sign_bundle(t.w);
+	uint64_t lost = t.hub->engine->actions.lost, given = s->now;
+	CHECK_EQ(s, node_set_bundle(t.hub, t.w->bundle_bytes, t.w->bundle_len), 0);
+	for (unsigned i = 0; i < SPOKES; i++)
+		WAIT_FOR(s, S(1), node_status(t.spokes[i]).bundle_number == 2);
+	sim_note(s, "%zu bytes at %u spokes after %.0f ms", t.w->bundle_len, SPOKES,
+		(double)(s->now - given) / 1e6);
+	CHECK_EQ(s, t.hub->engine->actions.lost, lost);
+	finish(s, &t, SPOKES);
+}
+
 /* ---- Places --------------------------------------------------------------------------------- */
 
 /* The box gives another port, traffic in both directions: nothing of alice's is lost. */
@@ -701,6 +725,7 @@ static const struct sim_case cases[] = {
 	{"bundle-expires", bundle_expires},
 	{"bundle-expires-where-it-matters", bundle_expires_where_it_matters},
 	{"revocation-takes-effect", revocation_takes_effect},
+	{"bundle-for-many", bundle_for_many},
 	{"rebinding-under-traffic", rebinding_under_traffic},
 	{"rebinding-far-away", rebinding_far_away},
 	{"flapping-place", flapping_place},

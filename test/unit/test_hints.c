@@ -44,8 +44,7 @@ static void what_was_written_is_read(void **state)
 		assert_true(hints_next(&h, &hint));
 		assert_memory_equal(hint.key, written[i].key, KEY_LEN);
 		assert_true(endpoint_equal(&hint.at, &written[i].at));
-		assert_memory_equal(
-			hint.timestamp, written[i].timestamp, sizeof hint.timestamp);
+		assert_memory_equal(hint.timestamp, written[i].timestamp, sizeof hint.timestamp);
 		assert_int_equal(hint.expires_s, SAVED + i);
 	}
 	assert_false(hints_next(&h, &hint));

@@ -57,11 +57,10 @@ static void what_is_saved_is_loaded(void **state)
 	assert_int_equal(state_load(&config, STATE_HINTS, 100, &out, &errors), 0);
 	assert_null(out);
 	assert_int_equal(errors.n, 0); /* that there is none is nothing to say */
-	for (int i = 0; i < 2; i++) { /* and again, over it */
+	for (int i = 0; i < 2; i++) {  /* and again, over it */
+		assert_int_equal(state_save(&config, STATE_HINTS, bytes, sizeof bytes, &errors), 0);
 		assert_int_equal(
-			state_save(&config, STATE_HINTS, bytes, sizeof bytes, &errors), 0);
-		assert_int_equal(state_load(&config, STATE_HINTS, 100, &out, &errors),
-			(int)sizeof bytes);
+			state_load(&config, STATE_HINTS, 100, &out, &errors), (int)sizeof bytes);
 		assert_memory_equal(out, bytes, sizeof bytes);
 		free(out);
 	}
@@ -105,8 +104,8 @@ static void a_directory_that_is_not_there(void **state)
 
 static void the_time_is_the_latest_known(void **state)
 {
-	static const char *const bad[] = {"", "x", "12", "12 \n", "-5\n", "99999999999999999999999\n",
-		"4102444800\n4102444800\n", " 4102444800\n"};
+	static const char *const bad[] = {"", "x", "12", "12 \n", "-5\n",
+		"99999999999999999999999\n", "4102444800\n4102444800\n", " 4102444800\n"};
 	char text[STATE_CLOCK_TEXT_MAX];
 	(void)state;
 	uint64_t release = state_time_s(&config, &errors);

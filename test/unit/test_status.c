@@ -141,6 +141,9 @@ static void test_warnings(void **state)
 	engine.node.bundle_number = 0;
 	assert_int_equal(warnings("bundle has expired"), 0);
 	assert_int_equal(warnings("no bundle"), 1);
+	assert_int_equal(warnings("clock is behind"), 0);
+	context.clock_suspect = true;
+	assert_int_equal(warnings("clock is behind"), 1);
 	context.warnings = (const char *const[]){"one of the daemon's", NULL};
 	assert_int_equal(warnings("one of the daemon's"), 1);
 }
