@@ -81,7 +81,7 @@ struct peer {
 	bool hub;             /* the bundle lists it */
 	unsigned hub_rank;    /* its place in the bundle: lower is preferred */
 	bool lost_us;         /* it said so by a RESET: the next session is a new one */
-	bool restarting;      /* so its CLOSE says: it will be back */
+	bool restarting;      /* it will be back in seconds: its routes wait for it */
 
 	uint32_t current, previous, next;                /* sessions; SESSION_NONE */
 	uint8_t timestamp[HANDSHAKE_TIMESTAMP_LEN];      /* of its last confirmed INITIATION */

@@ -25,8 +25,10 @@ void peers_resumed(struct peers *t, uint64_t now)
 		if (!p)
 			continue;
 		bool hub = p->hub;
-		if (s && now - s->created_ns >= SEALED_REJECT_NS)
+		if (s && now - s->created_ns >= SEALED_REJECT_NS) {
+			p->restarting = hub; /* or rather we are */
 			peer_drop(t, p, "its keys have expired in our sleep", now);
+		}
 		if (hub)
 			redial(t, p, now);
 		else if (p->used && peer_has_session(p) && !t->is_hub)
