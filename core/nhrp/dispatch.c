@@ -93,6 +93,14 @@ void nhrp_reconfigure(struct nhrp *n, const struct nhrp_config *config, uint64_t
 	nhc_update(n, true, now);
 }
 
+void nhrp_full(struct nhrp *n, const char *what, const struct ip_addr *target)
+{
+	char text[ADDR_TEXT_MAX];
+	n->peers->dropped[DROP_TABLE_FULL]++;
+	env_log(n->env, LOG_WARN, "no shortcut to %s: the table of %s is full; by the hub",
+		addr_format(target, text), what);
+}
+
 /* ---- Building ------------------------------------------------------------------------------- */
 
 const struct ip_addr *nhrp_own_address(const struct nhrp *n, uint8_t family)

@@ -230,6 +230,8 @@ bool nhrp_registered(const struct nhrp *n);
 
 /* Encodes and sends in the peer's session. Counts. */
 int nhrp_send(struct nhrp *n, struct peer *p, const struct nhrp_packet *packet, uint64_t now);
+/* There is no room for one more: counted, logged. */
+void nhrp_full(struct nhrp *n, const char *what, const struct ip_addr *target);
 /* Our overlay address of this family, NULL if we have none. */
 const struct ip_addr *nhrp_own_address(const struct nhrp *n, uint8_t family);
 /* A CIE about ourselves. */

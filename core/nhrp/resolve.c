@@ -125,8 +125,10 @@ void resolve_start(struct nhrp *n, const struct ip_addr *target, uint64_t now)
 		return; /* traffic that was under way when the shortcut came */
 	if (!r)
 		r = make(n, target);
-	if (!r)
+	if (!r) {
+		nhrp_full(n, "resolutions", target);
 		return;
+	}
 	r->state = RESOLUTION_PENDING;
 	r->asked = p->id;
 	r->tries = 0;

@@ -68,6 +68,8 @@ void shortcut_install(struct nhrp *n, const struct prefix *prefix, const struct 
 	if (!p->hub)
 		remove_by_hub(n, prefix, now);
 	struct shortcut *s = obtain(n, prefix);
+	if (!s)
+		nhrp_full(n, "shortcuts", target);
 	if (!s || !covering)
 		return;
 	bool renewed = s->used && s->peer == p->id;
