@@ -71,11 +71,18 @@ uint64_t timer_next(const struct timer_heap *h)
 	return h->n ? h->v[1]->deadline : TS_NEVER;
 }
 
+bool timer_run_one(struct timer_heap *h, uint64_t now)
+{
+	if (h->n == 0 || h->v[1]->deadline > now)
+		return false;
+	struct timer *t = h->v[1];
+	timer_disarm(h, t);
+	t->fire(t->owner, t, now);
+	return true;
+}
+
 void timer_run(struct timer_heap *h, uint64_t now)
 {
-	while (h->n && h->v[1]->deadline <= now) {
-		struct timer *t = h->v[1];
-		timer_disarm(h, t);
-		t->fire(t->owner, t, now);
-	}
+	while (timer_run_one(h, now))
+		;
 }

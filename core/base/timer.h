@@ -28,6 +28,8 @@ void timer_arm(struct timer_heap *h, struct timer *t, uint64_t deadline);
 void timer_disarm(struct timer_heap *h, struct timer *t);
 /* Earliest deadline, TS_NEVER when none. */
 uint64_t timer_next(const struct timer_heap *h);
+/* Fires the earliest one. False: none is due. */
+bool timer_run_one(struct timer_heap *h, uint64_t now);
 /* Fires every timer due at now, earliest first; each is disarmed before its function runs. */
 void timer_run(struct timer_heap *h, uint64_t now);
 

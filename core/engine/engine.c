@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TURN_EVENTS                                                                                \
-	32 /* of one worker; each may cause a few datagrams, for which there is a queue */
-#define STOP_BATCH 256 /* peers that are told at once: the action queue holds them */
+#define TURN_ACTIONS ((ACTIONS_MAX - ACTIONS_RESERVE) / 2)
+#define TURN_EVENTS  32 /* of one worker; each may cause a few datagrams, and the queue is bounded */
+#define STOP_BATCH   256 /* peers that are told at once: the action queue holds them */
 
 _Static_assert((int)ROUTE_TYPE_OVERLAY == FIB_OVERLAY && (int)ROUTE_TYPE_LOCAL == FIB_LOCAL &&
 		(int)ROUTE_TYPE_OTHER == FIB_OTHER && (int)ROUTE_TYPE_REJECT == FIB_REJECT,
@@ -276,18 +276,10 @@ static struct session *session_of(struct engine *e, const struct event *ev)
 
 static void replicate(struct engine *e, const struct event *ev, uint64_t now)
 {
-	if (!bucket_take(&e->multicast, NS_PER_S / 100, 200, now)) {
-		e->peers.dropped[DROP_RATE_LIMITED]++;
-		return;
-	}
 	uint16_t protocol = ev->data[0] >> 4 == 6 ? GRE_PROTO_IPV6 : GRE_PROTO_IPV4;
-	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
-		struct peer *p = peer_at(&e->peers, i);
-		/* A spoke sends to its hubs; a hub to hubs and to who is registered. */
-		if (p && p->path == PATH_UP && peer_has_session(p) &&
-			(p->hub || (e->plane.hub && e->nhrp.clients[i].first != NHRP_NONE)))
-			peer_send(&e->peers, p, protocol, ev->data, ev->len, now);
-	}
+	if (!bucket_take(&e->multicast, NS_PER_S / 100, 200, now) ||
+		fanout_add(e, protocol, ev->data, ev->len, now) != 0)
+		e->peers.dropped[DROP_RATE_LIMITED]++;
 }
 
 static void confirmed(struct engine *e, struct session *s, const struct event *ev, uint64_t now)
@@ -375,14 +367,19 @@ uint64_t engine_deadline(const struct engine *e)
 
 void engine_timer(struct engine *e, uint64_t now)
 {
-	timer_run(&e->timers, now);
+	/* As many as there is room for what they want done; the rest is due at once. */
+	while (e->actions.n - e->actions.head < TURN_ACTIONS && timer_run_one(&e->timers, now))
+		;
 	hooks_publish_hub(e, now); /* one that has come back is trusted after a while */
 	sessions_reclaim(&e->plane.sessions);
 }
 
 bool engine_next_action(struct engine *e, struct action *out)
 {
-	return actions_next(&e->actions, out);
+	while (!actions_next(&e->actions, out))
+		if (!fanout_step(e))
+			return false;
+	return true;
 }
 
 void engine_route(struct engine *e, const struct route_update *u, bool deleted, uint64_t now)

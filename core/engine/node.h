@@ -2,6 +2,7 @@
 #define WARREN_ENGINE_NODE_H
 
 #include "core/engine/actions.h"
+#include "core/engine/fanout.h"
 #include "core/engine/plane.h"
 #include "core/engine/upkeep.h"
 #include "core/nhrp/nhrp.h"
@@ -19,6 +20,7 @@ struct engine {
 	struct handshake_identity *identity; /* locked memory */
 	struct timer_heap timers;
 	struct actions actions;
+	struct fanout fanout;
 	uint8_t certificate[CERT_MAX];
 	size_t certificate_len;
 	struct cert self;

@@ -37,13 +37,11 @@ static void save_hints(struct engine *e, uint64_t now)
 {
 	struct upkeep *u = &e->upkeep;
 	size_t cap = HINTS_OVERHEAD + (size_t)e->peers.count * HINT_SIZE;
+	if (!u->saved)
+		return;
 	uint64_t time_s = engine_time_s(e, now);
 	struct hint hint;
 	struct writer w;
-	free(u->saved);
-	u->saved = malloc(cap);
-	if (!u->saved)
-		return;
 	hints_begin(&w, u->saved, cap, time_s);
 	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
 		struct peer *p = peer_at(&e->peers, i);
@@ -195,6 +193,7 @@ void upkeep_start(struct engine *e, uint64_t now)
 	struct upkeep *u = &e->upkeep;
 	u->timer = (struct timer){.fire = upkeep_fire, .owner = e};
 	u->dial = (struct timer){.fire = dial_some, .owner = e};
+	u->saved = malloc(HINTS_OVERHEAD + (size_t)e->peers.max * HINT_SIZE);
 	look_at_papers(e, now);
 	timer_arm(&e->timers, &u->timer, now + PERIOD_NS);
 }

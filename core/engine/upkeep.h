@@ -14,7 +14,7 @@ struct upkeep {
 	struct timer timer;
 	uint64_t time_saved;                             /* ns; 0 = not yet */
 	bool bundle_expired, cert_expired, cert_expires; /* said already */
-	uint8_t *saved;                                  /* bytes of the last ACTION_SAVE_HINTS */
+	uint8_t *saved; /* bytes of the last ACTION_SAVE_HINTS; NULL: no memory, none are stored */
 	/* those who are still to be looked for, the freshest first */
 	struct timer dial;
 	struct hint *old;

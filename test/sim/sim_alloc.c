@@ -24,11 +24,9 @@ static uint64_t asked; /* of the allocator, inside them */
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t n);
-void __real_free(void *p);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
-void __wrap_free(void *p);
 
 static void note(void)
 {
@@ -58,13 +56,6 @@ void *__wrap_realloc(void *p, size_t n)
 {
 	note();
 	return __real_realloc(p, n);
-}
-
-void __wrap_free(void *p)
-{
-	if (p)
-		note();
-	__real_free(p);
 }
 
 /* ---- The engine's doors -------------------------------------------------------------------------- */

@@ -586,6 +586,98 @@ static void resets_under_a_flood_of_unknown_data(struct sim *s)
 	flow_finish(f);
 }
 
+/* ---- More peers than the queue of actions has room for ------------------------------------------- */
+
+/* A registered spoke with keys, made without a handshake; nobody is at the other end. */
+static struct session *fabricate(struct engine *e, unsigned number, uint64_t now)
+{
+	struct sessions *t = &e->plane.sessions;
+	uint8_t key[KEY_LEN] = {(uint8_t)(number >> 8), (uint8_t)number, 1};
+	struct peer *p = peer_obtain(&e->peers, key, now);
+	struct session *s = session_new(t, 1, &e->env);
+	struct endpoint at = {.addr = {.family = 4, .bytes = {100, 0, key[0], key[1]}}, .port = 1};
+	static const struct ip_addr any;
+	if (!p || !s || aead_key_init(&s->tx, 0, key) || aead_key_init(&s->rx, 0, key))
+		abort();
+	s->peer = p->id;
+	s->created_ns = now;
+	s->peer_max_udp = 1400;
+	session_publish(t, s, SESSION_LIVE);
+	p->cert = e->self; /* one that the CA has signed */
+	p->cert.role = CERT_SPOKE;
+	p->known = true;
+	p->current = s->id;
+	p->path = PATH_UP;
+	p->rekey_at = now + S(100);
+	peer_set_endpoint(&e->peers, p, &at, &any);
+	atomic_store(&t->paths[p->id].last_rx_ns, now);
+	e->nhrp.clients[p->id].first = 0; /* something is bound */
+	return s;
+}
+
+/* Carries out what the engine wants, as the daemon does. How many datagrams that were. */
+static unsigned drain(struct engine *e)
+{
+	struct action a;
+	unsigned sent = 0;
+	while (engine_next_action(e, &a))
+		sent += a.type == ACTION_SEND;
+	return sent;
+}
+
+/* 3,000 registered spokes: each gets the hub's multicast, and a new bundle, though the queue holds 768. */
+static void everybody_is_sent_what_is_for_everybody(struct sim *s)
+{
+	enum { N = 3000 };
+	static struct session *v[N];
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/8");
+	hub->config.max_peers = 4096;
+	world_up(w);
+	struct engine *e = hub->engine;
+	uint64_t now = node_now(hub);
+	for (unsigned i = 0; i < N; i++)
+		v[i] = fabricate(e, i, now);
+	struct pen *pen = pen_new(w, hub);
+	struct inner hello = {.kind = INNER_UDP, .ttl = 1, .src = node_address(hub, 4)};
+	CHECK(s, addr_parse("224.0.0.5", &hello.dst));
+	unsigned packets = 0;
+	for (; packets < FANOUT_MAX + 4; packets++) { /* more than wait: those have a name */
+		struct pkt *p = pkt_reset(&pen->batch, 0);
+		pen->batch.n = 1;
+		p->len = (uint32_t)inner_build(p->data, &hello);
+		data_from_tun(hub->worker, &pen->batch, now);
+		while (engine_drain(e, now))
+			;
+	}
+	CHECK_EQ(s, e->peers.dropped[DROP_RATE_LIMITED], 4);
+	CHECK_EQ(s, drain(e), FANOUT_MAX * N);
+	for (unsigned i = 0; i < N; i++)
+		CHECK_EQ(s, v[i]->next_sequence[0], FANOUT_MAX);
+	/* Room again. */
+	struct pkt *p = pkt_reset(&pen->batch, 0);
+	p->len = (uint32_t)inner_build(p->data, &hello);
+	data_from_tun(hub->worker, &pen->batch, now);
+	engine_drain(e, now);
+	CHECK_EQ(s, drain(e), N);
+
+	w->bundle.number++;
+	world_sign_bundle(w);
+	CHECK_EQ(s, engine_set_bundle(e, w->bundle_bytes, w->bundle_len, now), 0);
+	unsigned turns = 0;
+	drain(e);
+	for (; engine_deadline(e) <= now; turns++) {
+		CHECK(s, turns < 100);
+		engine_timer(e, now);
+		drain(e);
+	}
+	for (unsigned i = 0; i < N; i++)
+		CHECK(s, v[i]->next_sequence[0] > FANOUT_MAX + 1);
+	CHECK(s, turns > 1);
+	CHECK_EQ(s, e->actions.lost, 0);
+	node_crash(hub);
+}
+
 static const struct sim_case cases[] = {
 	{"amplification", amplification},
 	{"amplification-of-known-indices", amplification_of_known_indices},
@@ -598,6 +690,7 @@ static const struct sim_case cases[] = {
 	{"rekeys-under-a-flood", rekeys_under_a_flood},
 	{"a-forged-source-does-not-keep-its-owner-out",
 		a_forged_source_does_not_keep_its_owner_out},
+	{"everybody-is-sent-what-is-for-everybody", everybody_is_sent_what_is_for_everybody},
 	{"resets-under-a-flood-of-unknown-data", resets_under_a_flood_of_unknown_data},
 };
 
