@@ -1,6 +1,7 @@
 #include "core/daemon/http.h"
 
 #include "core/base/err.h"
+#include "core/daemon/clients.h"
 
 #include <microhttpd.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include <unistd.h>
 
 #define MEMORY_BYTES   16384 /* of a connection: request head and arguments */
-#define TIMEOUT_S      5     /* without progress */
+#define TIMEOUT_S      2     /* without progress */
 #define STACK_BYTES    (256 * 1024)
 #define BLOCK_BYTES    8192 /* of a list, sent at once */
 #define JOB_TIMEOUT_NS (3 * NS_PER_S)
@@ -20,6 +21,7 @@ struct http {
 	struct request_policy policy;
 	struct jobs *jobs;
 	struct env env;
+	struct clients clients;
 };
 
 /* ---- Responses -------------------------------------------------------------------------------- */
@@ -191,6 +193,7 @@ static enum MHD_Result take_header(
 		{"Origin", &r->origin},
 		{"Referer", &r->referer},
 		{"Authorization", &r->authorization},
+		{"Sec-Fetch-Site", &r->fetch_site},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		if (strcasecmp(rows[i].name, key) != 0)
@@ -244,24 +247,65 @@ static enum MHD_Result handle(
 }
 
 /*
- * MHD calls this once with the head, then for each piece of the body, then once more. The answer is given
- * at the last call; no request of ours has a body, so pieces are thrown away.
+ * A body has nothing to do here: it would be a way to hold a connection, or to hide a second request. Nor
+ * has a header whose name is none ("Content-Length :"), which others might read in another way.
+ */
+static enum MHD_Result look_at_header(
+	void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "!#$%&'*+-.^_`|~";
+	const char **wrong = cls;
+	(void)kind;
+	if (strspn(key, token) != strlen(key))
+		*wrong = "a header has no proper name";
+	if (strcasecmp(key, "Transfer-Encoding") == 0 ||
+		(strcasecmp(key, "Content-Length") == 0 && (!value || strcmp(value, "0") != 0)))
+		*wrong = "no request here has a body";
+	return MHD_YES;
+}
+
+static struct client *client_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info ? info->socket_context : NULL;
+}
+
+/*
+ * MHD calls this once with the head, and once more when the request is complete, which is when it is
+ * answered. A refusal at the first call ends the connection.
  */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
 	const char *method, const char *version, const char *upload, size_t *upload_len,
 	void **seen)
 {
-	(void)version, (void)upload;
+	(void)version, (void)upload, (void)upload_len;
 	static const char mark;
+	struct http *http = cls;
 	if (!*seen) {
 		*seen = (void *)(uintptr_t)&mark;
-		return MHD_YES;
+		const char *wrong = NULL;
+		MHD_get_connection_values(connection, MHD_HEADER_KIND, look_at_header, &wrong);
+		return wrong ? respond_error(connection, 400, wrong, NULL) : MHD_YES;
 	}
-	if (*upload_len > 0) {
-		*upload_len = 0;
-		return MHD_YES;
-	}
-	return handle(cls, connection, url, method);
+	struct client *client = client_of(connection);
+	clients_work(&http->clients, client, true);
+	enum MHD_Result rc = handle(http, connection, url, method);
+	clients_work(&http->clients, client, false);
+	return rc;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
+	enum MHD_ConnectionNotificationCode code)
+{
+	struct http *http = cls;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		*context = info ? clients_add(&http->clients, info->connect_fd) : NULL;
+	else
+		clients_remove(&http->clients, *context);
 }
 
 /* ---- Start and stop --------------------------------------------------------------------------- */
@@ -285,17 +329,23 @@ int http_start(struct http **out, int fd, unsigned connections, const struct req
 		return ERR_NO_SPACE;
 	}
 	*http = (struct http){.policy = *policy, .jobs = jobs, .env = *env};
+	if (clients_init(&http->clients, connections) != 0) {
+		close(fd);
+		free(http);
+		return ERR_SYSTEM;
+	}
 	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
 		MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG;
 	http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, http,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
-		MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S,
-		MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_CONNECTION_LIMIT,
+		connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_BYTES,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_THREAD_STACK_SIZE,
+		(size_t)STACK_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (!http->daemon) {
 		env_log(env, LOG_ERROR, "cannot start the HTTP server");
 		close(fd);
+		clients_fini(&http->clients);
 		free(http);
 		return ERR_SYSTEM;
 	}
@@ -308,5 +358,6 @@ void http_stop(struct http *http)
 	if (!http)
 		return;
 	MHD_stop_daemon(http->daemon); /* closes the socket */
+	clients_fini(&http->clients);
 	free(http);
 }

@@ -2,6 +2,7 @@
 #define WARREN_DAEMON_HTTP_H
 
 #include "core/base/env.h"
+#include "core/daemon/clients.h"
 #include "core/daemon/jobs.h"
 
 /*
@@ -11,11 +12,9 @@
  */
 struct http;
 
-#define HTTP_CONNECTIONS 8 /* of a listener, at most */
-
 /*
- * Serves fd, which it takes, from now on, with so many connections at a time. policy is copied, its token borrowed, jobs and env borrowed.
- * ERR_SYSTEM, logged.
+ * Serves fd, which it takes, from now on, with so many connections at a time, at most CLIENTS_MAX. policy
+ * is copied, its token borrowed, jobs and env borrowed. ERR_SYSTEM, logged.
  */
 int http_start(struct http **out, int fd, unsigned connections, const struct request_policy *policy,
 	struct jobs *jobs, const struct env *env);

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG     16
+#define BACKLOG     128
 #define RUN_DIR     "/run/warren"
 #define SOCKET_MODE 0660
 

@@ -224,7 +224,7 @@ static unsigned http_connections(struct node *n)
 			"too few descriptors: %u are left, at least %u are needed (ulimit -n, "
 			"LimitNOFILE=)",
 			left, DESCRIPTORS_SPARE + 2);
-	return each < HTTP_CONNECTIONS ? each : HTTP_CONNECTIONS;
+	return each < CLIENTS_MAX ? each : CLIENTS_MAX;
 }
 
 static int start_http(struct node *n, const int fds[2])

@@ -122,6 +122,9 @@ static struct request_verdict check_tcp(
 		return refuse(403, "the Origin header is another site's");
 	if (r->referer && !same_origin(r->referer, r->host))
 		return refuse(403, "the Referer header is another site's");
+	if (r->fetch_site && strcmp(r->fetch_site, "same-origin") != 0 &&
+		strcmp(r->fetch_site, "none") != 0)
+		return refuse(403, "another site's page asks");
 	if (method_of(r->method) != METHOD_GET) {
 		struct request_verdict v = refuse(405, "TCP is read only; use the Unix socket");
 		v.allow = "GET, HEAD";

@@ -9,7 +9,7 @@
  *
  *  - TCP is read only; verbs that change something exist on the Unix socket alone;
  *  - over TCP the Host must be a name of this very listener, given once;
- *  - an Origin or a Referer must be of the same origin;
+ *  - an Origin or a Referer must be of the same origin, and a browser must not say otherwise;
  *  - peers' underlay addresses need the token over TCP, and a listener that others can reach wants
  *    it for everything but the probes.
  */
@@ -42,7 +42,8 @@ struct request_policy {
 struct request {
 	const char *method, *path;
 	const char *host, *origin, *referer, *authorization;
-	bool repeated; /* one of these headers came more than once */
+	const char *fetch_site; /* Sec-Fetch-Site: a browser says whose page asks */
+	bool repeated;          /* one of these headers came more than once */
 };
 
 #define REQUEST_WHO_MAX        64
