@@ -19,12 +19,13 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from flooding import (Flooded, KINDS, Pongs, Sample, blasted, expect, pick_cores, until)  # noqa: E402
-from netlab import Lab, need_root  # noqa: E402
+from netlab import Lab, Ping, need_root  # noqa: E402
 
 UDP_LEN = 1300
 BASE = "(none)"
 PING_LIMIT_MS = 1000  # of the control loops: the first retransmission of anything is later
 RSS_LIMIT_KIB = 64    # the kernel counts pages by batches
+FEW = 300             # bad packets a second, below all limits on answers
 
 
 def iperf(flooded, seconds, protocol, bits=0):
@@ -75,6 +76,20 @@ def measure(flooded, protocol, bits, kind, rate, seconds):
     return result
 
 
+def amplification(flooded, kind, rate):
+    """Bytes of UDP payload that come out for each byte of a flood, its ping's answers taken off."""
+    ping = Ping(flooded.a.ns, flooded.world.overlay_of("hub"), 60, 0.05)  # something to sniff
+    time.sleep(0.3)
+    before = flooded.said()
+    time.sleep(1)
+    quiet = flooded.said() - before
+    before, began = flooded.said(), time.monotonic()
+    sent = blasted(flooded.blast(kind, rate, 1.5))
+    said = flooded.said() - before - quiet * (time.monotonic() - began)
+    ping.wait()
+    return max(0.0, said / sent["bytes"])
+
+
 def rows_of(results, protocols, kinds):
     rows = []
     for protocol in protocols:
@@ -110,9 +125,10 @@ def show(rows):
             " ".join("%s=%d" % d for d in r["drops"].items())))
 
 
-def judge(rows, rss, trouble, args):
+def judge(rows, rss, trouble, factors, args):
     """What missed its target, in words."""
-    missed = []
+    missed = ["%s at %d/s: %.2f bytes are sent for each that came" % (kind, rate, factor)
+        for (kind, rate), factor in factors.items() if factor > 1]
     for r in rows:
         if r["kind"] == BASE and r["goodput"] < 0.99:
             missed.append("%s without a flood: %.1f %% of the offer: is the machine busy?" % (
@@ -174,14 +190,19 @@ def main():
                         protocol, kind, r["goodput"] * 100, r["daemon_cpu"] * 100,
                         "%.0f bad/s" % r["bad_rate"] if r["bad_rate"] else ""), flush=True)
         rss = (before, flooded.rss_kib())
+        factors = {(kind, rate): amplification(flooded, kind, rate)
+            for kind in args.kinds for rate in (FEW, args.rate)}
         rows = rows_of(results, args.protocols, args.kinds)
-        missed = judge(rows, rss, flooded.trouble(), args)
+        missed = judge(rows, rss, flooded.trouble(), factors, args)
     show(rows)
-    print("\nmemory of the daemon: %d KiB, then %d KiB" % rss)
+    print("\nbytes sent for each byte of a flood: " + ", ".join(
+        "%s %.3f at %d/s" % (kind, factor, rate) for (kind, rate), factor in factors.items()))
+    print("memory of the daemon: %d KiB, then %d KiB" % rss)
     with open(args.json, "w") as f:
         json.dump({"rate": args.rate, "rounds": args.rounds, "seconds": args.seconds,
             "offer_bits": bits, "maximum_bits": best, "kernel": platform.release(), "load_before": load,
-            "rss_kib": rss, "rows": rows, "missed": missed}, f, indent=1)
+            "rss_kib": rss, "amplification": [{"kind": k, "rate": r, "factor": f}
+                for (k, r), f in factors.items()], "rows": rows, "missed": missed}, f, indent=1)
     print("in %s too" % args.json)
     for line in missed:
         print("MISSED  " + line)

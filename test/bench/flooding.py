@@ -110,6 +110,11 @@ class Flooded:
         return [line for node in (self.hub, self.a)
             for line in re.findall(LOST, node.log(), re.M)]
 
+    def said(self):
+        """UDP payload that the hub has sent to anybody, bytes."""
+        tx = self.world.hub_ns.ip_json("-s", "link", "show", "dev", "eth0")[0]["stats64"]["tx"]
+        return tx["bytes"] - 42 * tx["packets"]
+
     def carried(self):
         """User datagrams that the spoke has sent, and packets that the hub has delivered."""
         return (self.a.counters()["udp_tx_packets"], self.hub.counters()["tun_tx_packets"])
