@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""
+Many spokes on one hub: spokes.c plays them, in a namespace behind the hub's, each with an underlay
+address of its own.
+
+    join      all begin within a second: how long until the hub has a binding of each, and the hub's
+              CPU time for one join (handshake, with a cookie where asked for, and registration)
+    idle      memory for each registered spoke, and CPU while they only keep alive and rekey
+    restart   the hub is killed with SIGKILL and started again: how long until all are registered
+              again, without any help and each without a new start
+
+The hub is pinned to one core, the spokes to another.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from flooding import Sample, expect, pick_cores, until  # noqa: E402
+from netlab import Lab, LabError, World, binaries, need_root  # noqa: E402
+
+UNDERLAY = "10.64.0.0"
+
+
+class Crowd:
+    def __init__(self, lab, count, cores):
+        self.lab, self.count, self.cores = lab, count, cores
+        os.sched_setaffinity(0, {cores[1]})
+        self.world = World(lab, sites=(), hub_workers=1)
+        self.hub = self.world.hub
+        self.world.ca.issue(self.hub, "hub", ["10.77.0.1/16"])
+        self.ns = lab.ns("crowd")
+        self.world.attach(self.ns, "eth0", "203.0.113.2", "2001:db8::2")
+        # Every address of the range is the crowd's own, and the hub finds it there.
+        self.ns.ip("route add local %s/16 dev lo" % UNDERLAY)
+        self.world.hub_ns.ip("route add %s/16 via 203.0.113.2" % UNDERLAY)
+
+    def pin(self):
+        for task in os.listdir("/proc/%d/task" % self.hub.process.pid):
+            os.sched_setaffinity(int(task), {self.cores[0]})
+
+    def start_hub(self):
+        self.hub.start()
+        self.pin()
+
+    def memory_kib(self):
+        with open("/proc/%d/smaps_rollup" % self.hub.process.pid) as f:
+            return int(re.search(r"^Rss:\s+(\d+) kB", f.read(), re.M).group(1))
+
+    def bindings(self):
+        return self.hub.status()["bindings"]
+
+    def begin(self, rate):
+        """The crowd's process, when its engines have been made and begin."""
+        path = os.path.join(os.environ["WARREN_BIN"], "test", "bench", "spokes")
+        self.process = self.ns.spawn(path, "--root", os.path.join(self.world.ca.dir, "root.key"),
+            "--network", self.world.ca.network, "--bundle", self.world.ca.bundle_path, "--count",
+            self.count, "--from", UNDERLAY, "--rate", rate)
+        until("the engines are made", self.made, 120)
+
+    def made(self):
+        expect(self.process.alive(), "spokes: " + self.process.output())
+        return "ready" in self.process.output()
+
+    def all_bound(self, timeout):
+        """Seconds until the hub has a binding of each; None: it has not."""
+        began = time.monotonic()
+        while time.monotonic() - began < timeout:
+            try:
+                if self.bindings() >= self.count:
+                    return time.monotonic() - began
+            except (OSError, LabError):
+                pass
+            time.sleep(0.02)
+        return None
+
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--spokes", type=int, default=1000)
+    parser.add_argument("--rate", type=float, help="how many begin a second; all within one second")
+    parser.add_argument("--idle", type=float, default=30, help="seconds of idling that are measured")
+    parser.add_argument("--limit", type=float, default=25, help="seconds to be registered again")
+    parser.add_argument("--json", default=os.path.join("build", "scale.json"))
+    return parser.parse_args()
+
+
+def main():
+    need_root()
+    args = arguments()
+    cores, load, missed = pick_cores(), os.getloadavg()[0], []
+    print("%d spokes, the hub on core %d, they on core %d, Linux %s, load %.2f" % (args.spokes, *cores,
+        platform.release(), load))
+    with Lab() as lab:
+        crowd = Crowd(lab, args.spokes, cores)
+        crowd.start_hub()
+        empty = crowd.memory_kib()
+        sample = Sample(crowd)
+        crowd.begin(args.rate or args.spokes)
+        joined = crowd.all_bound(60)
+        if joined is None:
+            missed.append("only %d of %d joined" % (crowd.bindings(), args.spokes))
+        cpu = sample.end()
+        used = cpu["daemon_cpu"] * cpu["seconds"]
+        each = used * 1e6 / max(1, crowd.bindings())
+        print("join: all after %s; %.0f us of the hub's CPU each: %.0f joins a second and core" % (
+            "%.2f s" % joined if joined else "never", each, 1e6 / each), flush=True)
+        time.sleep(2)
+        memory = (crowd.memory_kib() - empty) / args.spokes
+        sample = Sample(crowd)
+        time.sleep(args.idle)
+        idle = sample.end()["daemon_cpu"]
+        print("idle: %.2f KiB of memory each; %.2f %% of a core" % (memory, idle * 100), flush=True)
+        crowd.hub.kill()
+        time.sleep(1)
+        began = time.monotonic()
+        crowd.start_hub()
+        if crowd.all_bound(args.limit * 2) is None:
+            missed.append("registered again: only %d" % crowd.bindings())
+        again = time.monotonic() - began
+        print("restart: all registered again after %.2f s" % again)
+        if again > args.limit:
+            missed.append("registered again only after %.2f s" % again)
+        last = crowd.process.output().splitlines()[-1]
+        print("the crowd says: " + last)
+    with open(args.json, "w") as f:
+        json.dump({"spokes": args.spokes, "joined_s": joined, "join_cpu_us": each, "memory_kib": memory,
+            "idle_cpu": idle, "again_s": again, "kernel": platform.release(), "load_before": load,
+            "missed": missed}, f, indent=1)
+    for line in missed:
+        print("MISSED  " + line)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    if "WARREN_BIN" not in os.environ:
+        os.environ["WARREN_BIN"] = os.path.dirname(os.path.dirname(os.path.dirname(binaries()[0])))
+    sys.exit(main())
