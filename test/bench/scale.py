@@ -5,11 +5,12 @@ address of its own.
 
     join      all begin within a second: how long until the hub has a binding of each, and the hub's
               CPU time for one join (handshake, with a cookie where asked for, and registration)
-    idle      memory for each registered spoke, and CPU while they only keep alive and rekey
+    idle      memory for each registered spoke, and CPU while they only keep alive and rekey (each once
+              in the 140 s that are the default)
     restart   the hub is killed with SIGKILL and started again: how long until all are registered
               again, without any help and each without a new start
 
-The hub is pinned to one core, the spokes to another.
+The hub is pinned to one core, the spokes to another. A simulated spoke takes 1.3 MiB.
 """
 
 import argparse
@@ -25,6 +26,12 @@ from flooding import Sample, expect, pick_cores, until  # noqa: E402
 from netlab import Lab, LabError, World, binaries, need_root  # noqa: E402
 
 UNDERLAY = "10.64.0.0"
+SPOKE_KIB = 1400 # of a simulated one
+
+
+def available_kib():
+    with open("/proc/meminfo") as f:
+        return int(re.search(r"^MemAvailable:\s+(\d+) kB", f.read(), re.M).group(1))
 
 
 class Crowd:
@@ -84,7 +91,7 @@ def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--spokes", type=int, default=1000)
     parser.add_argument("--rate", type=float, help="how many begin a second; all within one second")
-    parser.add_argument("--idle", type=float, default=30, help="seconds of idling that are measured")
+    parser.add_argument("--idle", type=float, default=140, help="seconds of idling that are measured")
     parser.add_argument("--limit", type=float, default=25, help="seconds to be registered again")
     parser.add_argument("--json", default=os.path.join("build", "scale.json"))
     return parser.parse_args()
@@ -96,6 +103,7 @@ def main():
     cores, load, missed = pick_cores(), os.getloadavg()[0], []
     print("%d spokes, the hub on core %d, they on core %d, Linux %s, load %.2f" % (args.spokes, *cores,
         platform.release(), load))
+    expect(available_kib() > args.spokes * SPOKE_KIB, "too little memory for %d spokes" % args.spokes)
     with Lab() as lab:
         crowd = Crowd(lab, args.spokes, cores)
         crowd.start_hub()

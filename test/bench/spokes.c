@@ -42,7 +42,7 @@ struct spoke {
 	struct env env;
 	struct timer timer;
 	int fd;
-	unsigned registrations;
+	bool registered;
 };
 
 struct cloud {
@@ -54,8 +54,8 @@ struct cloud {
 	uint8_t bundle_bytes[BUNDLE_MAX];
 	size_t bundle_len;
 	struct spoke *spokes;
-	unsigned begun, registered;             /* have begun; have registered at least once */
-	uint64_t received, sent, failed, again; /* again: registrations after the first */
+	unsigned begun, registered; /* have begun; have registered at least once */
+	uint64_t received, sent, failed;
 	struct timer_heap timers;
 	int epoll;
 	struct pkt_batch batch;
@@ -100,11 +100,9 @@ static uint64_t env_wall_s(void *ctx)
 static void env_line(void *ctx, enum log_level level, const char *line)
 {
 	struct spoke *s = ctx;
-	if (strncmp(line, "registered with hub", 19) == 0) {
-		if (s->registrations++ == 0)
-			s->cloud->registered++;
-		else
-			s->cloud->again++;
+	if (!s->registered && strncmp(line, "registered with hub", 19) == 0) {
+		s->registered = true;
+		s->cloud->registered++;
 	} else if (level == LOG_ERROR) {
 		fprintf(stderr, "spoke %ld: %s\n", (long)(s - s->cloud->spokes), line);
 	}
@@ -270,11 +268,11 @@ static void read_network(struct cloud *c)
 
 static void report(const struct cloud *c, uint64_t since, uint64_t now)
 {
-	printf("{\"ms\": %llu, \"begun\": %u, \"registered\": %u, \"again\": %llu, "
+	printf("{\"ms\": %llu, \"begun\": %u, \"registered\": %u, "
 	       "\"received\": %llu, \"sent\": %llu, \"failed\": %llu}\n",
 		(unsigned long long)((now - since) / NS_PER_MS), c->begun, c->registered,
-		(unsigned long long)c->again, (unsigned long long)c->received,
-		(unsigned long long)c->sent, (unsigned long long)c->failed);
+		(unsigned long long)c->received, (unsigned long long)c->sent,
+		(unsigned long long)c->failed);
 	fflush(stdout);
 }
 
