@@ -90,8 +90,7 @@ static void forget_old(struct peers *t, const struct bundle *bundle, uint64_t no
 		if (bundle && bundle_find_hub(bundle, p->key))
 			continue;
 		t->hubs[i--] = t->hubs[--t->n_hubs];
-		p->hub = false;
-		peer_drop(t, p, "no longer a hub of this network", now);
+		peer_forget(t, p, "no longer a hub of this network", now);
 	}
 }
 

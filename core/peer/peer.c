@@ -137,7 +137,7 @@ static void publish_path(struct peers *t, struct peer *p)
 		p->path == PATH_UP ? p->current : SESSION_NONE, memory_order_release);
 }
 
-void peer_drop(struct peers *t, struct peer *p, const char *why, uint64_t now)
+static void take_down(struct peers *t, struct peer *p, const char *why, uint64_t now)
 {
 	connect_abandon(t, p);
 	p->path = PATH_NONE;
@@ -156,18 +156,30 @@ void peer_drop(struct peers *t, struct peer *p, const char *why, uint64_t now)
 	p->unanswered = 0;
 	p->bundle_due = false;
 	t->changed = true;
-	if (p->hub) {
-		p->retry_at = now; /* a hub of ours is sought at once, and for ever */
-		p->retry_gap = 0;
-		peer_wake(t, p, now);
-		return;
-	}
+}
+
+void peer_forget(struct peers *t, struct peer *p, const char *why, uint64_t now)
+{
+	take_down(t, p, why, now); /* as what it was: a hub's routes go with it */
 	timer_disarm(t->timers, &p->timer);
 	hashmap_remove(&t->by_key, p->key);
+	p->hub = false;
 	p->used = false;
 	p->next_free = t->free_head;
 	t->free_head = p->id;
 	t->count--;
+}
+
+void peer_drop(struct peers *t, struct peer *p, const char *why, uint64_t now)
+{
+	if (!p->hub) {
+		peer_forget(t, p, why, now);
+		return;
+	}
+	take_down(t, p, why, now);
+	p->retry_at = now; /* a hub of ours is sought at once, and for ever */
+	p->retry_gap = 0;
+	peer_wake(t, p, now);
 }
 
 void peer_close(struct peers *t, struct peer *p, uint8_t reason, const char *why, uint64_t now)

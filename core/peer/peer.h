@@ -239,6 +239,8 @@ struct peer *peer_at(const struct peers *t, uint32_t id);
 struct peer *peer_obtain(struct peers *t, const uint8_t key[KEY_LEN], uint64_t now);
 /* Ends its sessions, tells (ops.down), forgets it unless it is a hub of ours. */
 void peer_drop(struct peers *t, struct peer *p, const char *why, uint64_t now);
+/* The same for one that is a hub of ours no more: its slot is free then. */
+void peer_forget(struct peers *t, struct peer *p, const char *why, uint64_t now);
 /* Says CLOSE first. */
 void peer_close(struct peers *t, struct peer *p, uint8_t reason, const char *why, uint64_t now);
 static inline bool peer_has_session(const struct peer *p)

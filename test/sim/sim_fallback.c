@@ -290,6 +290,9 @@ static void hubs_change_by_bundle(struct sim *s)
 	uint64_t removed = s->now;
 	CHECK_EQ(s, node_set_bundle(hub2, w->bundle_bytes, w->bundle_len), 0);
 	WAIT_FOR(s, S(10), !node_up(alice, hub1) && !node_up(bob, hub1));
+	/* Nothing of it is left that another peer's slot could stand for. */
+	CHECK_EQ(s, node_nhrp_count(alice, "registration"), 1);
+	CHECK_EQ(s, node_nhrp_count(bob, "registration"), 1);
 	node_crash(hub1);
 	sim_run(s, S(30));
 	CHECK(s, node_ready(alice));
