@@ -111,7 +111,7 @@ static void take_nexthop(struct netmon *m, const struct nlmsghdr *nlh)
 		m->resync = true;
 }
 
-static void take(void *ctx, const struct nlmsghdr *nlh)
+void netmon_take(void *ctx, const struct nlmsghdr *nlh)
 {
 	struct netmon *m = ctx;
 	switch (nlh->nlmsg_type) {
@@ -165,7 +165,7 @@ static int dump(struct netmon *m, uint16_t type, size_t header)
 	struct rtnl_request request;
 	struct nlmsghdr *nlh = rtnl_begin(&request, type, NLM_F_DUMP);
 	mnl_nlmsg_put_extra_header(nlh, header);
-	return rtnl_call(&m->dumps, nlh, take, m);
+	return rtnl_call(&m->dumps, nlh, netmon_take, m);
 }
 
 /* Everything into m->fresh. 0 or -errno. */
@@ -318,8 +318,8 @@ static bool read_one(struct netmon *m)
 		return false;
 	int len = (int)n;
 	const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
-	for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
-		take(m, nlh);
+	for (; rtnl_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len))
+		netmon_take(m, nlh);
 	return true;
 }
 

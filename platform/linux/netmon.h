@@ -20,6 +20,9 @@ struct netmon {
 	bool resync; /* what we know is not to be trusted: dump again before returning */
 };
 
+/* One message of the kernel's, asked for or not; ctx is the netmon. What it makes of it goes to the events. */
+void netmon_take(void *ctx, const struct nlmsghdr *nlh);
+
 /*
  * Fills in the hops of a route that names a nexthop object and nothing else (which they all do with
  * the sysctl nexthop_compat_mode = 0). A group's members are taken in its order. False = not known,

@@ -42,6 +42,11 @@ struct nlmsghdr *rtnl_begin(struct rtnl_request *request, uint16_t type, uint16_
 	return nlh;
 }
 
+bool rtnl_ok(const struct nlmsghdr *nlh, int len)
+{
+	return mnl_nlmsg_ok(nlh, len) && nlh->nlmsg_len <= (uint32_t)len;
+}
+
 bool rtnl_has(const struct nlattr *attr, size_t bytes)
 {
 	return attr && mnl_attr_get_payload_len(attr) >= bytes;
@@ -86,7 +91,7 @@ static void keep_words(struct rtnl *r, const struct nlmsghdr *nlh)
 static int take(struct rtnl *r, const char *buf, int len, rtnl_answer_fn *fn, void *ctx, bool *torn)
 {
 	const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
-	for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+	for (; rtnl_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
 		if (nlh->nlmsg_seq != r->seq) /* left over from a call that timed out */
 			continue;
 		if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)

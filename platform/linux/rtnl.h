@@ -38,6 +38,12 @@ struct nlmsghdr *rtnl_begin(struct rtnl_request *request, uint16_t type, uint16_
  */
 int rtnl_call(struct rtnl *r, struct nlmsghdr *nlh, rtnl_answer_fn *fn, void *ctx);
 
+/*
+ * Is there a whole message in the len bytes from nlh on? mnl_nlmsg_ok compares as signed and takes a length
+ * over 2 GiB for a small one.
+ */
+bool rtnl_ok(const struct nlmsghdr *nlh, int len);
+
 /* Attributes of a message by type, those above max left out; absent ones are NULL. */
 void rtnl_attributes(
 	const struct nlmsghdr *nlh, size_t header, const struct nlattr **tb, unsigned max);

@@ -1,4 +1,5 @@
 #include "platform/linux/routeset.h"
+#include "platform/linux/rtnl.h"
 #include "test/platform/linux_lab.h"
 
 #include <stdio.h>
@@ -174,6 +175,19 @@ static void test_many(void **state)
 	assert_int_equal(set.cap, 65536);
 }
 
+/* A length over 2 GiB is no small one. */
+static void test_length(void **state)
+{
+	(void)state;
+	struct nlmsghdr nlh = {.nlmsg_len = sizeof nlh};
+	assert_true(rtnl_ok(&nlh, sizeof nlh));
+	assert_false(rtnl_ok(&nlh, sizeof nlh - 1));
+	nlh.nlmsg_len = sizeof nlh + 1;
+	assert_false(rtnl_ok(&nlh, sizeof nlh));
+	nlh.nlmsg_len = UINT32_C(0xdcdcdc2a);
+	assert_false(rtnl_ok(&nlh, sizeof nlh));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +198,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_legs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nexthop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+		cmocka_unit_test(test_length),
 	};
 	return cmocka_run_group_tests_name("linux routeset", tests, NULL, NULL);
 }
