@@ -6,6 +6,7 @@
 #include "core/cli/client.h"
 #include "core/cli/summary.h"
 #include "core/cli/table.h"
+#include "core/cli/views.h"
 #include "core/cli/when.h"
 #include "core/config/identity.h"
 
@@ -117,56 +118,6 @@ static int show(int argc, char **argv, const char *target, void (*print)(const j
 
 /* ---- What there is to see --------------------------------------------------------------------- */
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-static void print_peers(const json_t *root)
-{
-	static const struct column columns[] = {
-		{"NAME", "name", CELL_TEXT},
-		{"ROLE", "role", CELL_TEXT},
-		{"ADDRESSES", "addresses", CELL_LIST},
-		{"PATH", "path", CELL_TEXT},
-		{"ENDPOINT", "endpoint", CELL_TEXT},
-		{"CIPHER", "cipher", CELL_TEXT},
-		{"RTT", "rtt_ns", CELL_DURATION},
-		{"HEARD", "last_received_ns", CELL_DURATION},
-		{"SENT", "tx_bytes", CELL_BYTES},
-		{"RECEIVED", "rx_bytes", CELL_BYTES},
-		{"REMARK", "path_reason", CELL_TEXT},
-	};
-	table_print(stdout, columns, COUNT(columns), json_object_get(root, "peers"));
-}
-
-static void print_routes(const json_t *root)
-{
-	static const struct column columns[] = {
-		{"PREFIX", "prefix", CELL_TEXT},
-		{"VIA", "gateway", CELL_TEXT},
-		{"PEER", "peer", CELL_TEXT},
-		{"TYPE", "type", CELL_TEXT},
-		{"SOURCE", "source", CELL_TEXT},
-		{"TABLE", "table", CELL_TEXT},
-		{"METRIC", "metric", CELL_TEXT},
-		{"ACTIVE", "active", CELL_FLAG},
-	};
-	table_print(stdout, columns, COUNT(columns), json_object_get(root, "routes"));
-}
-
-static void print_nhrp(const json_t *root)
-{
-	static const struct column columns[] = {
-		{"KIND", "kind", CELL_TEXT},
-		{"PREFIX", "prefix", CELL_TEXT},
-		{"PEER", "peer", CELL_TEXT},
-		{"NBMA", "nbma", CELL_TEXT},
-		{"STATE", "state", CELL_TEXT},
-		{"CODE", "code", CELL_TEXT},
-		{"EXPIRES", "expires_ns", CELL_DURATION},
-		{"AGE", "age_ns", CELL_DURATION},
-	};
-	table_print(stdout, columns, COUNT(columns), json_object_get(root, "nhrp"));
-}
-
 int online_status(int argc, char **argv)
 {
 	return show(argc, argv, "/api/v1/status", summary_print);
@@ -174,17 +125,17 @@ int online_status(int argc, char **argv)
 
 int online_peers(int argc, char **argv)
 {
-	return show(argc, argv, "/api/v1/peers", print_peers);
+	return show(argc, argv, "/api/v1/peers", views_peers);
 }
 
 int online_routes(int argc, char **argv)
 {
-	return show(argc, argv, "/api/v1/routes", print_routes);
+	return show(argc, argv, "/api/v1/routes", views_routes);
 }
 
 int online_nhrp(int argc, char **argv)
 {
-	return show(argc, argv, "/api/v1/nhrp", print_nhrp);
+	return show(argc, argv, "/api/v1/nhrp", views_nhrp);
 }
 
 /* ---- Ping ------------------------------------------------------------------------------------- */
@@ -253,23 +204,6 @@ int online_ping(int argc, char **argv)
 
 /* ---- Reload and check ------------------------------------------------------------------------- */
 
-static size_t print_lines(FILE *f, const char *what, const json_t *lines)
-{
-	for (size_t i = 0; i < json_array_size(lines); i++)
-		fprintf(f, "%s%s\n", what, json_string_value(json_array_get(lines, i)));
-	return json_array_size(lines);
-}
-
-static void print_reload(const json_t *root)
-{
-	size_t n = print_lines(stdout, "in effect: ", json_object_get(root, "applied"));
-	n += print_lines(stdout, "needs a restart: ", json_object_get(root, "needs_restart"));
-	print_lines(stderr, "warning: ", json_object_get(root, "warnings"));
-	n += print_lines(stderr, "", json_object_get(root, "errors"));
-	if (n == 0)
-		puts("nothing has changed");
-}
-
 int online_reload(int argc, char **argv)
 {
 	struct online o;
@@ -284,7 +218,7 @@ int online_reload(int argc, char **argv)
 	else if (root && o.json)
 		print_raw(&answer);
 	else if (root)
-		print_reload(root);
+		views_reload(root);
 	status = understood && answer.status == 200 ? CLI_OK : CLI_FAILED;
 	if (understood && status == CLI_FAILED)
 		cli_fail("the running config is kept");

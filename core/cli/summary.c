@@ -164,7 +164,9 @@ static const struct {
 void summary_print(const json_t *status)
 {
 	char uptime[CELL_MAX];
-	json_t *ns = json_integer(number_of(status, "uptime_s") * 1000000000);
+	/* As unsigned: a daemon of another version may send anything. */
+	unsigned long long uptime_s = (unsigned long long)number_of(status, "uptime_s");
+	json_t *ns = json_integer((json_int_t)(uptime_s * 1000000000));
 	printf("%s (%s): %s, up %s\n", text_of(status, "name"), text_of(status, "role"),
 		json_is_true(json_object_get(status, "ready")) ? "ready" : "not ready",
 		table_cell(CELL_DURATION, ns, uptime));
@@ -175,6 +177,8 @@ void summary_print(const json_t *status)
 		putchar('\n');
 	}
 	const json_t *warnings = json_object_get(status, "warnings");
-	for (size_t i = 0; i < json_array_size(warnings); i++)
-		printf("  warning: %s\n", json_string_value(json_array_get(warnings, i)));
+	for (size_t i = 0; i < json_array_size(warnings); i++) {
+		const char *warning = json_string_value(json_array_get(warnings, i));
+		printf("  warning: %s\n", warning ? warning : "-");
+	}
 }

@@ -3,6 +3,8 @@
 #include "core/cli/table.c"
 
 #include "core/cli/cli.h"
+#include "core/cli/summary.h"
+#include "core/cli/views.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -124,12 +126,43 @@ static void test_table(void **state)
 	json_decref(rows);
 }
 
+/* Whatever a daemon of another version sends is shown, or a dash for it. */
+static void test_odd_answers(void **state)
+{
+	(void)state;
+	static const struct {
+		void (*print)(const json_t *root);
+		const char *answer, *shown;
+	} rows[] = {
+		{summary_print, "{\"uptime_s\": 9223372036854775807, \"warnings\": [1]}",
+			"warning: -\n"},
+		{views_peers, "{\"peers\": [1, {\"name\": 2, \"addresses\": [null]}]}", "2     -"},
+		{views_reload, "{\"applied\": [{}]}", "in effect: -\n"},
+		{views_reload, "[]", "nothing has changed\n"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		json_t *root = json_loads(rows[i].answer, 0, NULL);
+		char *out = NULL;
+		size_t len = 0;
+		FILE *f = open_memstream(&out, &len), *before = stdout;
+		assert_non_null(f);
+		stdout = f;
+		rows[i].print(root);
+		stdout = before;
+		fclose(f);
+		assert_non_null(strstr(out, rows[i].shown));
+		free(out);
+		json_decref(root);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_response),
 		cmocka_unit_test(test_cells),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_odd_answers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
