@@ -11,7 +11,8 @@ static unsigned min2(unsigned a, unsigned b)
 unsigned suggest_distance(const char *a, const char *b)
 {
 	size_t a_len = strlen(a), b_len = strlen(b);
-	if (a_len > SUGGEST_WORD_MAX || b_len > SUGGEST_WORD_MAX)
+	if (a_len > SUGGEST_WORD_MAX || b_len > SUGGEST_WORD_MAX ||
+		a_len > b_len + SUGGEST_NEAR_MAX || b_len > a_len + SUGGEST_NEAR_MAX)
 		return SUGGEST_FAR;
 
 	unsigned rows[3][SUGGEST_WORD_MAX + 1];
@@ -39,5 +40,5 @@ unsigned suggest_distance(const char *a, const char *b)
 bool suggest_near(const char *typed, unsigned distance)
 {
 	size_t len = strlen(typed);
-	return distance <= (len < 4 ? 1u : len < 9 ? 2u : 3u);
+	return distance <= (len < 4 ? 1u : len < 9 ? 2u : SUGGEST_NEAR_MAX);
 }

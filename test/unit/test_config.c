@@ -280,7 +280,8 @@ static void test_suggest(void **state)
 		{"por", "port", 1},
 		{"porrt", "port", 1},
 		{"pork", "port", 1},
-		{"", "port", 4},
+		{"", "por", 3},
+		{"", "port", SUGGEST_FAR}, /* too long to be a slip */
 		{"ca", "abc", 3},
 		{"holding-time", "holdingtime", 1},
 		{"kitten", "sitting", 3},
