@@ -57,17 +57,8 @@ unit | vectors | sim | cli)
 	run_tests asan -j "$jobs" -L "^$what\$"
 	;;
 fuzz)
-	install_missing build test
-	build fuzz
-	for target in build/fuzz/test/fuzz_*; do
-		[ -x "$target" ] || continue
-		name=${target##*/fuzz_}
-		say "$name"
-		# New inputs go to a directory of their own; the corpus stays as it is.
-		mkdir -p "build/fuzz/found/$name"
-		quietly "$target" -max_total_time="${FUZZ_SECONDS:-10}" -print_final_stats=1 \
-			-artifact_prefix="build/fuzz/found/" "build/fuzz/found/$name" "test/fuzz/corpus/$name"
-	done
+	say "fuzzing, ${FUZZ_SECONDS:-10} s each"
+	test/fuzz/run.sh --seconds "${FUZZ_SECONDS:-10}" --jobs "$jobs"
 	build asan
 	run_tests asan -j "$jobs" -L '^fuzz$'
 	;;

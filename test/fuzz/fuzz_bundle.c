@@ -1,9 +1,8 @@
 #include "core/trust/bundle.h"
+#include "test/fuzz/fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What decodes has one encoding, and everything in it can be found. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

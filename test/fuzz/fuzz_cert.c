@@ -1,9 +1,8 @@
 #include "core/trust/cert.h"
+#include "test/fuzz/fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What decodes has one encoding, and every question about it can be asked. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,15 +1,8 @@
 #include "core/wire/control.h"
+#include "test/fuzz/fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 /* Frames read, written and read again are the same bytes, whatever was skipped in between. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

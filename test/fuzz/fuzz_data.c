@@ -7,7 +7,7 @@
  *   flags 1 { kind 1 | length 2 | bytes } ...
  */
 #include "core/base/cursor.h"
-
+#include "test/fuzz/fuzz.h"
 #include "test/unit/plane_fixture.h"
 
 #define NODE    1
@@ -38,14 +38,6 @@ struct world {
 	uint8_t last[MAX_LEN + 64];
 	size_t last_len;
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool good)
-{
-	if (!good)
-		abort();
-}
 
 static void read_events(struct fixture_node *f)
 {

@@ -4,11 +4,10 @@
  * changes anything may pass, nor anything with another Host.
  */
 #include "core/daemon/request.h"
+#include "test/fuzz/fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define TOKEN "0123456789abcdef"
 #define LINES 16

@@ -1,10 +1,9 @@
 /* The config file: any bytes give a config or errors; what parsed is the same when parsed again. */
 #include "core/config/config.h"
+#include "test/fuzz/fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

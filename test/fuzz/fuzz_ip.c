@@ -2,17 +2,10 @@
 #include "core/base/err.h"
 #include "core/wire/icmp.h"
 #include "core/wire/ip.h"
+#include "test/fuzz/fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 /* What an edit must not change: whether a checksum is right, or how wrong. 0xFFFF is the other zero. */
 static uint16_t residue(uint16_t checksum)

@@ -6,17 +6,10 @@
 #include "core/crypto/primitives.h"
 #include "core/crypto/replay.h"
 #include "core/crypto/sealed.h"
+#include "test/fuzz/fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(truth)                                                                               \
-	do {                                                                                       \
-		if (!(truth))                                                                      \
-			abort();                                                                   \
-	} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void open_datagram(const struct aead_key *key, const uint8_t *data, size_t size)
 {
@@ -24,11 +17,11 @@ static void open_datagram(const struct aead_key *key, const uint8_t *data, size_
 	struct sealed_header header;
 	size_t plain_len;
 
-	CHECK(copy);
+	must(copy);
 	memcpy(copy, data, size);
 	if (sealed_parse(copy, size, &header)) {
-		CHECK(header.index < UINT32_C(1) << 28 && header.lane < SEALED_LANES_MAX);
-		CHECK(!sealed_open(key, copy, size, &header, &plain_len));
+		must(header.index < UINT32_C(1) << 28 && header.lane < SEALED_LANES_MAX);
+		must(!sealed_open(key, copy, size, &header, &plain_len));
 	}
 	free(copy);
 }
@@ -46,15 +39,15 @@ static void seal_and_open(const struct aead_key *key, const uint8_t *data, size_
 	size_t len = reader_left(&r), plain_len, room = SEALED_HEADER_LEN + len + AEAD_TAG_MAX;
 	uint8_t *datagram = malloc(room);
 
-	CHECK(datagram);
+	must(datagram);
 	read_copy(&r, datagram + SEALED_HEADER_LEN, len);
 	size_t total = sealed_seal(key, &header, datagram + SEALED_HEADER_LEN, len);
-	CHECK(total <= room && sealed_parse(datagram, total, &parsed));
-	CHECK(parsed.index == header.index && parsed.lane == header.lane);
-	CHECK(parsed.sequence == header.sequence);
+	must(total <= room && sealed_parse(datagram, total, &parsed));
+	must(parsed.index == header.index && parsed.lane == header.lane);
+	must(parsed.sequence == header.sequence);
 	const uint8_t *plain = sealed_open(key, datagram, total, &parsed, &plain_len);
-	CHECK(plain && plain_len == len);
-	CHECK(len == 0 || memcmp(plain, data + size - len, len) == 0);
+	must(plain && plain_len == len);
+	must(len == 0 || memcmp(plain, data + size - len, len) == 0);
 	free(datagram);
 }
 
@@ -72,10 +65,10 @@ static void replay(const uint8_t *data, size_t size)
 		if (r.failed)
 			break;
 		bool fresh = replay_check(&w, sequence), newest = replay_is_newest(&w, sequence);
-		CHECK(fresh || !newest);
-		CHECK(replay_update(&w, sequence) == fresh);
-		CHECK(!replay_check(&w, sequence) && !replay_update(&w, sequence));
-		CHECK(w.top > sequence);
+		must(fresh || !newest);
+		must(replay_update(&w, sequence) == fresh);
+		must(!replay_check(&w, sequence) && !replay_update(&w, sequence));
+		must(w.top > sequence);
 	}
 }
 
