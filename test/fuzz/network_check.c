@@ -99,11 +99,15 @@ static void check_next_hops(const struct network *n, const struct engine *e)
 		const struct engine *other = n->nodes[i].engine;
 		const struct ip_addr *a = &other->self.addresses[0].addr;
 		struct fib_hop hop;
+		struct prefix host = prefix_host(a);
 		if (other == e || !fib_lookup(&view, a, &hop) || hop.type != FIB_OVERLAY ||
 			hop.peer == FIB_NONE)
 			continue;
+		bool on_link = hop.shortcut || addr_equal(&hop.next_hop, a);
 		const struct peer *p = peer_at(&e->peers, hop.peer);
-		must(p && ((p->cert.role & CERT_HUB) || cert_owns_address(&p->cert, a)));
+		must(p &&
+			(!on_link || p->cert.role & CERT_HUB ||
+				cert_covers_prefix(&p->cert, &host)));
 	}
 }
 
