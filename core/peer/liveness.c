@@ -21,8 +21,7 @@
 #define PAUSE_NS          (2 * NS_PER_S)
 #define DOUBT_NS          (NS_PER_S / 4)
 #define BUSY_NS           (4 * NS_PER_S)
-#define RETRY_FIRST_NS    (10 * NS_PER_S)
-#define RETRY_MAX_NS      (60 * NS_PER_S)
+#define RETRY_NS          (10 * NS_PER_S) /* between two bursts of INITIATIONs to a hub */
 #define RECHECK_NS        (60 * NS_PER_S)
 
 static uint64_t stat_of(const _Atomic uint64_t *v)
@@ -260,10 +259,7 @@ static void hub_link(struct peers *t, struct peer *p, uint64_t now, uint64_t *ne
 	if (p->init.active || (p->path == PATH_UP && peer_has_session(p)))
 		return;
 	if (p->retry_at == TS_NEVER) {
-		p->retry_gap = p->retry_gap ? p->retry_gap * 2 : RETRY_FIRST_NS;
-		if (p->retry_gap > RETRY_MAX_NS)
-			p->retry_gap = RETRY_MAX_NS;
-		p->retry_at = now + env_jitter(t->env, p->retry_gap, 10);
+		p->retry_at = now + env_jitter(t->env, RETRY_NS, 10);
 	} else if (now >= p->retry_at) {
 		p->retry_at = TS_NEVER;
 		hubs_retry(t, p, now);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Both ends began at once: sessions confirmed so close together are one exchange. */
-#define SIMULTANEOUS_NS (5 * NS_PER_S)
+/* An INITIATION is repeated for 20 s and what answers it waits for 10: no crossing takes longer. */
+#define SIMULTANEOUS_NS (30 * NS_PER_S)
 
 int peers_init(struct peers *t, uint32_t max, struct sessions *sessions,
 	struct handshake_identity *id, struct trust *trust, const uint8_t *certificate,
@@ -178,7 +178,6 @@ void peer_drop(struct peers *t, struct peer *p, const char *why, uint64_t now)
 	}
 	take_down(t, p, why, now);
 	p->retry_at = now; /* a hub of ours is sought at once, and for ever */
-	p->retry_gap = 0;
 	peer_wake(t, p, now);
 }
 
@@ -250,19 +249,22 @@ void peer_wake(struct peers *t, struct peer *p, uint64_t now)
 	timer_arm(t->timers, &p->timer, now);
 }
 
+/* The peer began its handshake before it had confirmed `old`: it did not know. */
+static bool crossed(const struct peer *p, const struct session *old, uint64_t now)
+{
+	return p->next_after != old->local_index && now - old->created_ns <= SIMULTANEOUS_NS;
+}
+
 /*
  * Of two sessions that both ends made at once, both must send on the same one: that of the initiator with
- * the lower static key. True if the old one stays.
+ * the lower static key. True if ours stays.
  */
 static bool keep_old(
 	const struct peers *t, const struct peer *p, const struct session *s, uint64_t now)
 {
 	const struct session *old = session_at(t->sessions, p->current);
-	if (!old || old->initiator == s->initiator || now - old->created_ns > SIMULTANEOUS_NS ||
-		p->path != PATH_UP)
-		return false;
-	bool ours_lower = memcmp(t->id->public_key, p->key, KEY_LEN) < 0;
-	return old->initiator == ours_lower;
+	return old && old->initiator && !s->initiator && crossed(p, old, now) &&
+		p->path == PATH_UP && memcmp(t->id->public_key, p->key, KEY_LEN) < 0;
 }
 
 /* Keys are one thing, where to send is another: see docs/protocol.md section 3.10. */
@@ -288,8 +290,7 @@ void peer_install(struct peers *t, struct peer *p, struct session *s, const stru
 {
 	const struct session *old = session_at(t->sessions, p->current);
 	/* Who asks for new keys without having any has lost us; both at once is no such case. */
-	bool forgot =
-		!s->initiator && p->next_is_new && old && now - old->created_ns > SIMULTANEOUS_NS;
+	bool forgot = !s->initiator && p->next_is_new && old && !crossed(p, old, now);
 	/* New keys alone change nothing; a session after a silence or a restart is a new one. */
 	bool rekey = old && p->path == PATH_UP && !p->lost_us && !forgot;
 	assert(s->peer == p->id);
@@ -302,6 +303,7 @@ void peer_install(struct peers *t, struct peer *p, struct session *s, const stru
 		return;
 	}
 	p->lost_us = false;
+	connect_abandon(t, p); /* whatever it was to bring is there */
 	end_session(t, &p->previous);
 	p->previous = p->current;
 	p->current = s->id;
@@ -312,7 +314,6 @@ void peer_install(struct peers *t, struct peer *p, struct session *s, const stru
 			s->initiator ? 10 : 3);
 	p->rekey_retry = 0;
 	p->retry_at = TS_NEVER;
-	p->retry_gap = 0;
 	p->rekeys += rekey;
 	p->unanswered = 0;
 	t->changed |= t->is_hub; /* its timestamp is another one */

@@ -92,13 +92,13 @@ struct peer {
 	uint64_t next_until;                   /* `next` is forgotten then */
 	bool next_is_new;                      /* its INITIATION was no rekey */
 	struct endpoint answered[2];           /* where the first and the last RESPONSE went */
+	uint32_t next_after; /* the peer had confirmed this session of ours before; 0 */
 	struct bucket stale; /* INITIATIONs with an old timestamp and a valid mac2 */
 
 	struct initiation init;
 	uint8_t cookie[MAC_LEN];
 	uint64_t cookie_until;
 	uint64_t retry_at; /* hub: when to begin the next burst; TS_NEVER */
-	uint64_t retry_gap;
 
 	/* hub: where to look for it, from the bundle's host names */
 	struct endpoint seen; /* hub: ourselves as it sees us; family 0 = unknown */

@@ -8,7 +8,6 @@ static void redial(struct peers *t, struct peer *p, uint64_t now)
 	p->resolved_at = 0; /* names may mean another place by now */
 	if (!peer_has_session(p)) {
 		p->retry_at = TS_NEVER;
-		p->retry_gap = 0;
 		hubs_retry(t, p, now);
 		return;
 	}

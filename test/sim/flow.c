@@ -178,6 +178,16 @@ uint32_t flow_lost_between(const struct flow *f, uint64_t from, uint64_t until)
 	return lost;
 }
 
+uint64_t flow_last_lost(const struct flow *f, uint64_t from, uint64_t until)
+{
+	uint64_t last = 0;
+	for (uint32_t i = 0; i < f->n; i++)
+		if (f->packets[i].sent >= from && f->packets[i].sent < until &&
+			!flow_packet_ok(f, i))
+			last = f->packets[i].sent;
+	return last;
+}
+
 uint32_t flow_lost(const struct flow *f)
 {
 	return flow_lost_between(f, 0, TS_NEVER);

@@ -54,6 +54,8 @@ void flow_finish(struct flow *f);
 
 /* Echoes without an answer, other packets without delivery, that were sent in [from, until). */
 uint32_t flow_lost_between(const struct flow *f, uint64_t from, uint64_t until);
+/* When the last of those was sent; 0 = none was lost. */
+uint64_t flow_last_lost(const struct flow *f, uint64_t from, uint64_t until);
 uint32_t flow_lost(const struct flow *f);
 /* Of the last packets sent: has number n - 1 - back been answered (delivered)? */
 bool flow_packet_ok(const struct flow *f, uint32_t number);

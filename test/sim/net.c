@@ -219,8 +219,10 @@ static void carry(struct segment *s, const struct iface *from, struct dgram *d)
 		copy->copy = true;
 		sim_at(sim, sim->now + transit_time(s), arrive, s, copy);
 	}
-	if (s->corrupt_ppm && d->len > 0 && rng_chance(&sim->rng, s->corrupt_ppm))
+	if (s->corrupt_ppm && d->len > 0 && rng_chance(&sim->rng, s->corrupt_ppm)) {
 		d->data[rng_below(&sim->rng, d->len)] ^= (uint8_t)(1 << rng_below(&sim->rng, 8));
+		d->damaged = true;
+	}
 	if (rng_chance(&sim->rng, s->loss_ppm))
 		net_end(s->net, d, NET_LOST, s->name);
 	else

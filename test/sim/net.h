@@ -45,7 +45,8 @@ struct dgram {
 	struct host *origin; /* NULL: injected by the test */
 	uint64_t sent;       /* when it left origin */
 	uint8_t ttl, tos;
-	bool copy; /* made by a duplicating segment */
+	bool copy;    /* made by a duplicating segment */
+	bool damaged; /* on the way */
 	size_t len;
 	uint8_t data[];
 };

@@ -43,6 +43,7 @@ struct resolve_job {
 	unsigned incarnation;
 	uint32_t token;
 	uint16_t port;
+	bool slept;
 	char host[254];
 };
 
@@ -52,8 +53,15 @@ static void resolve_done(void *ctx, void *arg)
 	struct resolve_job *job = arg;
 	struct endpoint found[8];
 	unsigned count = 0;
-	if (n->engine && !n->asleep && job->incarnation == n->incarnation) {
-		if (!n->broken_dns && n->resolve)
+	bool alive = n->engine && job->incarnation == n->incarnation;
+	if (alive && n->asleep) {
+		/* The daemon's thread is still at it when the machine wakes, and gets no answer. */
+		job->slept = true;
+		sim_at(n->sim, n->sim->now + NS_PER_S / 10, resolve_done, n, job);
+		return;
+	}
+	if (alive) {
+		if (!n->broken_dns && !job->slept && n->resolve)
 			count = n->resolve(n->resolve_ctx, job->host, job->port, found, 8);
 		engine_resolved(n->engine, job->token, found, count, node_now(n));
 		node_settle(n);

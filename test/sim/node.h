@@ -146,6 +146,8 @@ bool node_ready(const struct node *n);
 bool node_peer(const struct node *n, const char *name, struct peer_view *out);
 bool node_up(const struct node *n, const struct node *peer);
 bool node_direct(const struct node *n, const struct node *peer);
+/* Both send under keys of the same handshake, or they have none, or one changed a second ago. */
+bool node_same_keys(const struct node *n, const struct node *peer);
 /* First row of this kind ("shortcut", ...) and prefix (NULL = any). False: none. */
 bool node_nhrp(const struct node *n, const char *kind, const char *prefix, struct nhrp_view *out);
 /* Rows of this kind. */

@@ -1,6 +1,8 @@
 /* What the status views of a node say, in the forms that scenarios ask for. */
 #include "test/sim/node.h"
 
+#include "core/engine/node.h"
+
 #include <string.h>
 
 struct node_view node_status(const struct node *n)
@@ -63,6 +65,23 @@ bool node_direct(const struct node *n, const struct node *peer)
 {
 	struct peer_view v;
 	return node_peer(n, peer->name, &v) && v.up && v.direct;
+}
+
+/* What n sends to this peer with; NULL: nothing. */
+static const struct session *current_session(const struct node *n, const struct node *peer)
+{
+	const struct peer *p =
+		n->engine ? peer_find(&n->engine->peers, peer->cert.static_key) : NULL;
+	return p ? session_at(&n->engine->plane.sessions, p->current) : NULL;
+}
+
+bool node_same_keys(const struct node *n, const struct node *peer)
+{
+	const struct session *a = current_session(n, peer), *b = current_session(peer, n);
+	if (!a || !b || node_now(n) - a->created_ns < NS_PER_S ||
+		node_now(peer) - b->created_ns < NS_PER_S)
+		return true;
+	return a->local_index == b->remote_index && a->remote_index == b->local_index;
 }
 
 static bool prefix_is(const struct node *n, const struct prefix *p, const char *text)

@@ -60,10 +60,13 @@ static void inject_kept(struct wire *wire, struct host *to)
  */
 static void watch_bystander(const struct wire *wire, const struct dgram *d)
 {
+	char kind[80];
 	bool probe = d->len > GRE_PLAIN_LEN && gre_classify(d->data, d->len) == GRE_HANDSHAKE &&
 		d->data[GRE_PLAIN_LEN] == 5;
-	if (d->origin && (!probe || d->dst.addr.family == 4))
-		SIM_FAIL(wire->w->sim, "%s sends to a bystander", d->origin->device.name);
+	/* What was damaged on the way was something else when it left. */
+	if (d->origin && !d->damaged && (!probe || d->dst.addr.family == 4))
+		SIM_FAIL(wire->w->sim, "%s sends to a bystander: %s", d->origin->device.name,
+			net_describe(d->data, d->len, kind, sizeof kind));
 }
 
 static bool tap(void *ctx, struct host *to, struct dgram *d)
@@ -385,10 +388,11 @@ static void all_talk(struct sim *s, struct flow **flows, unsigned n, uint64_t fr
 			continue;
 		node_trace(flows[i]->from);
 		node_trace(flows[i]->to);
-		SIM_FAIL(s, "%s and %s: %u lost of %u packets sent after %.3f s",
+		SIM_FAIL(s, "%s and %s: %u lost of %u packets sent after %.3f s, the last at %.3f",
 			flows[i]->from->name, flows[i]->to->name, lost,
 			(unsigned)((until - from) / flows[i]->interval_ns),
-			(double)(from - s->start) / 1e9);
+			(double)(from - s->start) / 1e9,
+			(double)(flow_last_lost(flows[i], from, until) - s->start) / 1e9);
 	}
 }
 
@@ -466,8 +470,12 @@ static void anything(struct sim *s)
 	/* And nothing is lost from then on, over new keys for everybody. */
 	sim_run(s, STEADY_FOR);
 	all_talk(s, flows, n, healed + HEAL_WITHIN, s->now - S(1));
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		flow_stop(flows[i]);
+		if (!node_same_keys(flows[i]->from, flows[i]->to))
+			SIM_FAIL(s, "%s and %s send under different keys", flows[i]->from->name,
+				flows[i]->to->name);
+	}
 	all_leave(&b);
 }
 

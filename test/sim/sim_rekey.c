@@ -2,6 +2,7 @@
 #include "test/sim/run.h"
 #include "test/sim/world.h"
 
+#include "core/engine/node.h"
 #include "core/wire/gre.h"
 
 #include <stdlib.h>
@@ -118,6 +119,35 @@ static void simultaneous_initiations(struct sim *s)
 	CHECK(s, flow_last_relayed(g) < S(1));
 	/* No storm of handshakes afterwards: a rekey per two minutes. */
 	CHECK_RANGE(s, rekeys(t.alice, "bob"), 2, 6);
+	CHECK(s, node_same_keys(t.alice, t.bob));
+}
+
+/*
+ * Soon after the first session one side finds its path dead and makes another:
+ *   first:  INITIATION, RESPONSE, packets    second: INITIATION, RESPONSE
+ * That is not a crossing of two beginnings, so both go on with the new one, whoever has the lower key; at
+ * the next rekey nothing is lost.
+ */
+static void a_second_session_soon_after(struct sim *s)
+{
+	for (unsigned turn = 0; turn < 8; turn++) {
+		struct trio t = trio_new(s, NAT_NONE, NAT_NONE);
+		struct flow *f = flow_ping(t.alice, t.bob, 4, MS(10), 0);
+		WAIT_FOR(s, S(2), node_direct(t.alice, t.bob) && node_direct(t.bob, t.alice));
+		sim_run(s, S(1));
+		struct node *n = turn % 2 ? t.alice : t.bob, *far = turn % 2 ? t.bob : t.alice;
+		struct peers *peers = &n->engine->peers;
+		struct peer *p = peer_find(peers, far->cert.static_key);
+		peer_set_path(peers, p, PATH_SUSPENDED, "test", node_now(n));
+		connect_start(peers, p, &p->endpoint, &p->local, 0, node_now(n));
+		node_settle(n);
+		sim_run(s, S(3));
+		CHECK(s, node_same_keys(t.alice, t.bob));
+		sim_run(s, S(140));
+		flow_finish(f);
+		CHECK_EQ(s, flow_lost(f), 0);
+		world_down(t.w);
+	}
 }
 
 /* ---- Old keys ------------------------------------------------------------------------------- */
@@ -197,6 +227,7 @@ static const struct sim_case cases[] = {
 	{"no-gap-with-loss", no_gap_with_loss},
 	{"first-packet-after-silence", first_packet_after_silence},
 	{"simultaneous-initiations", simultaneous_initiations},
+	{"a-second-session-soon-after", a_second_session_soon_after},
 	{"old-keys-are-erased", old_keys_are_erased},
 	{"cipher-is-agreed", cipher_is_agreed},
 };

@@ -302,21 +302,21 @@ static void blocking_and_partition(struct sim *s)
 	CHECK(s, send_text(b, b->x, "203.0.113.2", b->y));
 }
 
-struct notes {
+struct noted {
 	struct sim *sim;
 	char text[16];
 };
 
 static void note_event(void *ctx, void *arg)
 {
-	struct notes *n = ctx;
-	n->text[strlen(n->text)] = *(char *)arg;
-	sim_free(n->sim, arg);
+	struct noted *noted = ctx;
+	noted->text[strlen(noted->text)] = *(char *)arg;
+	sim_free(noted->sim, arg);
 }
 
 static void events_run_in_order(struct sim *s)
 {
-	struct notes notes = {.sim = s};
+	struct noted noted = {.sim = s};
 	static const struct {
 		unsigned at;
 		char c;
@@ -326,10 +326,10 @@ static void events_run_in_order(struct sim *s)
 		if (!c)
 			abort();
 		*c = plan[i].c;
-		sim_at(s, s->start + plan[i].at, note_event, &notes, c);
+		sim_at(s, s->start + plan[i].at, note_event, &noted, c);
 	}
 	sim_run(s, 6);
-	CHECK(s, strcmp(notes.text, "abcde") == 0);
+	CHECK(s, strcmp(noted.text, "abcde") == 0);
 	CHECK_EQ(s, sim_elapsed(s), 6);
 }
 
