@@ -285,6 +285,14 @@ static void settle_path(struct peers *t, struct peer *p, const struct endpoint *
 		t->ops.up(t->ops.ctx, p, rekey, now);
 }
 
+static bool same_addresses(const struct cert *a, const struct cert *b)
+{
+	bool same = a->n_addresses == b->n_addresses;
+	for (unsigned i = 0; same && i < a->n_addresses; i++)
+		same = prefix_equal(&a->addresses[i], &b->addresses[i]);
+	return same;
+}
+
 void peer_install(struct peers *t, struct peer *p, struct session *s, const struct endpoint *from,
 	const struct ip_addr *local, bool proven, size_t len, uint64_t now)
 {
@@ -304,6 +312,11 @@ void peer_install(struct peers *t, struct peer *p, struct session *s, const stru
 	}
 	p->lost_us = false;
 	connect_abandon(t, p); /* whatever it was to bring is there */
+	if (p->known && !same_addresses(&p->cert, &s->cert)) {
+		/* Renumbered: what was known of the old addresses ends with them. */
+		t->ops.down(t->ops.ctx, p, "has other addresses now", now);
+		rekey = false;
+	}
 	end_session(t, &p->previous);
 	p->previous = p->current;
 	p->current = s->id;

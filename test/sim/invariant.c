@@ -111,18 +111,23 @@ static const struct node *node_of_address(const struct node *n, const struct ip_
 	return NULL;
 }
 
-/* Granted by the CA: one of its addresses, or inside one of its prefixes. */
-static bool granted(const struct node *m, const struct prefix *p)
+static bool covers(const struct cert *cert, const struct prefix *p)
 {
-	for (unsigned i = 0; m && i < m->cert.n_addresses; i++) {
-		struct prefix host = prefix_host(&m->cert.addresses[i].addr);
+	for (unsigned i = 0; i < cert->n_addresses; i++) {
+		struct prefix host = prefix_host(&cert->addresses[i].addr);
 		if (prefix_equal(&host, p))
 			return true;
 	}
-	for (unsigned i = 0; m && i < m->cert.n_prefixes; i++)
-		if (prefix_covers(&m->cert.prefixes[i], p))
+	for (unsigned i = 0; i < cert->n_prefixes; i++)
+		if (prefix_covers(&cert->prefixes[i], p))
 			return true;
 	return false;
+}
+
+/* Granted by the CA: one of its addresses, or inside one of its prefixes. */
+static bool granted(const struct node *m, const struct prefix *p)
+{
+	return m && (covers(&m->cert, p) || covers(&m->former, p));
 }
 
 static bool source_granted(const struct cert *cert, const struct ip_addr *src)

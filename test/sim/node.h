@@ -48,6 +48,7 @@ struct node {
 
 	/* What survives a crash: config, certificate, the saved bundle. */
 	struct cert cert;
+	struct cert former; /* granted before, for other addresses; others may go by it still */
 	uint8_t cert_bytes[CERT_MAX];
 	size_t cert_len;
 	struct engine_config config; /* certificate and bundle are set at start */

@@ -2,6 +2,8 @@
 #include "test/sim/run.h"
 #include "test/sim/world.h"
 
+#include "core/engine/node.h"
+
 #include <string.h>
 
 #define RTT MS(40)
@@ -204,8 +206,48 @@ static void hub_away_for_long(struct sim *s)
 	sim_run(s, S(300));
 	CHECK(s, !node_ready(alice));
 	world_start_node(w, hub);
-	WAIT_FOR(s, S(75), node_ready(alice));
+	WAIT_FOR(s, S(14), node_ready(alice));
 	CHECK_EQ(s, node_nhrp_count(hub, "binding"), 1);
+}
+
+/* What a member's FIB says of an overlay address: the name of who is behind it, or "". */
+static const char *neighbour(const struct node *n, const char *address)
+{
+	struct ip_addr a;
+	if (!addr_parse(address, &a))
+		return "?";
+	uint32_t id = fib_neighbour(&n->engine->plane.fib, &a);
+	return id == FIB_NONE ? "" : peer_at(&n->engine->peers, id)->cert.name;
+}
+
+/* The hub comes back with a certificate for another overlay address; so does a spoke. */
+static void members_are_renumbered(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_LINUX);
+	world_up(w);
+	CHECK(s, strcmp(neighbour(alice, "10.0.0.1"), "hub") == 0);
+	CHECK(s, strcmp(neighbour(alice, "fe80::5efe:a00:1"), "hub") == 0);
+	CHECK(s, strcmp(neighbour(hub, "10.0.0.11"), "alice") == 0);
+	CHECK(s, strcmp(neighbour(hub, "fe80::5efe:a00:b"), "alice") == 0);
+	node_crash(hub);
+	world_renumber(hub, "10.0.0.1", "10.0.0.9/24");
+	world_start_node(w, hub);
+	WAIT_FOR(s, S(14), *neighbour(alice, "10.0.0.9"));
+	CHECK(s, strcmp(neighbour(alice, "10.0.0.1"), "") == 0);
+	CHECK(s, strcmp(neighbour(alice, "fe80::5efe:a00:1"), "") == 0);
+	CHECK(s, strcmp(neighbour(alice, "fe80::5efe:a00:9"), "hub") == 0);
+	node_crash(alice);
+	world_renumber(alice, "10.0.0.11", "10.0.0.12/24");
+	world_start_node(w, alice);
+	WAIT_FOR(s, S(2), *neighbour(hub, "10.0.0.12"));
+	CHECK(s, strcmp(neighbour(hub, "10.0.0.11"), "") == 0);
+	CHECK(s, strcmp(neighbour(hub, "fe80::5efe:a00:b"), "") == 0);
+	CHECK(s, strcmp(neighbour(hub, "fe80::5efe:a00:c"), "alice") == 0);
+	struct flow *f = flow_ping(alice, hub, 4, MS(10), 10);
+	flow_finish(f);
+	CHECK_EQ(s, flow_lost(f), 0);
 }
 
 /* A restarted spoke has a new session; its binding is the same, since the key is. */
@@ -508,6 +550,7 @@ static const struct sim_case cases[] = {
 	{"hub-restart-with-traffic", hub_restart_with_traffic},
 	{"hub-restart-while-idle", hub_restart_while_idle},
 	{"hub-away-for-long", hub_away_for_long},
+	{"members-are-renumbered", members_are_renumbered},
 	{"spoke-restart", spoke_restart},
 	{"restart-with-an-old-clock", restart_with_an_old_clock},
 	{"large-bundle-with-loss", large_bundle_with_loss},

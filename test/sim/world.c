@@ -278,6 +278,23 @@ void world_lan(struct world *w, struct node *n, const char *prefix)
 	node_route(n, prefix, NULL, ROUTE_TYPE_OTHER);
 }
 
+void world_renumber(struct node *n, const char *from, const char *to)
+{
+	struct ip_addr old;
+	struct prefix fresh;
+	char host[ADDR_TEXT_MAX];
+	if (!addr_parse(from, &old) || !prefix_parse(to, &fresh))
+		SIM_FAIL(n->sim, "%s cannot become %s", from, to);
+	n->former = n->cert;
+	for (unsigned i = 0; i < n->cert.n_addresses; i++)
+		if (addr_equal(&n->cert.addresses[i].addr, &old))
+			n->cert.addresses[i] = fresh;
+	n->cert_len = 0; /* signed when it starts */
+	addr_format(&fresh.addr, host);
+	node_own(n, host);
+	node_route(n, host, NULL, ROUTE_TYPE_LOCAL);
+}
+
 /* ---- Signing and starting ------------------------------------------------------------------- */
 
 void world_sign_bundle(struct world *w)

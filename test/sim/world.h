@@ -61,6 +61,9 @@ void world_grant(struct node *n, const char *prefix);
 /* Adds a `prefix =` line. */
 void world_register(struct node *n, const char *prefix);
 
+/* One of its overlay addresses becomes another one, from its next start on. */
+void world_renumber(struct node *n, const char *from, const char *to);
+
 /* Signs certificate and bundle and starts one node, or all, hubs first. */
 void world_start_node(struct world *w, struct node *n);
 void world_start(struct world *w);
