@@ -133,8 +133,7 @@ static void trace_end(struct net *net, const struct dgram *d, enum net_fate fate
 		fate == NET_DELIVERED ? "" : fate_names[fate]);
 }
 
-static void net_count(
-	struct net *net, const struct dgram *d, enum net_fate fate, const char *where)
+static void net_count(struct net *net, const struct dgram *d, enum net_fate fate, const char *where)
 {
 	net->fates[fate]++;
 	if (net->sim->trace)
