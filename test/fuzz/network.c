@@ -170,7 +170,8 @@ static void make_node(struct network *n, enum network_node i)
 	must(endpoint_parse(at[i], PORT, &node->at));
 	node->name = names[i];
 	node->random = numbers[i];
-	node->env = (struct env){node, env_random, env_wall, env_line};
+	node->env = (struct env){
+		.ctx = node, .random = env_random, .wall_s = env_wall, .log = env_line};
 	node->lan = prefix_of("192.168.%u.0/24", numbers[i]);
 	must(engine_new(&node->engine, &config, &node->env, n->now) == 0);
 	engine_address(node->engine, &node->at.addr, false, n->now);
@@ -246,6 +247,10 @@ static void act(struct network *n, struct net_node *node, const struct action *a
 	case ACTION_SAVE_BUNDLE:
 		must(a->bundle.len > 0 && a->bundle.data != NULL);
 		break;
+	case ACTION_SAVE_HINTS:
+		must(a->save.len > 0 && a->save.data != NULL);
+		break;
+	case ACTION_SAVE_TIME:
 	case ACTION_PONG:
 		break;
 	}
