@@ -44,6 +44,8 @@ static const struct cli_verb verbs[] = {
 		online_nhrp},
 	{"ping", "[--json] [-c COUNT] [--socket PATH] NAME",
 		"is a peer there, how far, and is the path direct?", online_ping},
+	{"rekey", "[--json] [--socket PATH] NAME", "make new keys with a peer at once",
+		online_rekey},
 	{"reload", "[--json] [--socket PATH]", "read the config and the bundle again",
 		online_reload},
 };

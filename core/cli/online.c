@@ -202,6 +202,31 @@ int online_ping(int argc, char **argv)
 	return answered > 0 ? CLI_OK : CLI_FAILED;
 }
 
+/* ---- Rekey ------------------------------------------------------------------------------------ */
+
+int online_rekey(int argc, char **argv)
+{
+	struct online o;
+	struct client_answer answer = {0};
+	int status =
+		parse_args(argc, argv, no_count, "NAME, a node's name or overlay address,", &o);
+	if (status != CLI_OK)
+		return status;
+	char who[256], target[384];
+	escape(o.argument, who, sizeof who);
+	snprintf(target, sizeof target, "/api/v1/rekey?who=%s", who);
+	json_t *root = ask(&o, "POST", target, &answer);
+	if (!root || !is_fine(&answer, root))
+		status = CLI_FAILED;
+	else if (o.json)
+		print_raw(&answer);
+	else
+		printf("new keys with %s are being made\n", o.argument);
+	json_decref(root);
+	client_answer_fini(&answer);
+	return status;
+}
+
 /* ---- Reload and check ------------------------------------------------------------------------- */
 
 int online_reload(int argc, char **argv)

@@ -173,6 +173,7 @@ static enum MHD_Result answer(
 	case REQUEST_STATUS:
 	case REQUEST_RELOAD:
 	case REQUEST_PING:
+	case REQUEST_REKEY:
 		break;
 	}
 	return answer_one(http, connection, question);

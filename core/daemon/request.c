@@ -32,6 +32,7 @@ static const struct route {
 	{"/api/v1/reload", REQUEST_RELOAD, METHOD_POST, 0, 0, false},
 	{"/api/v1/ping", REQUEST_PING, METHOD_POST, ARGUMENT_WHO | ARGUMENT_TIMEOUT, ARGUMENT_WHO,
 		false},
+	{"/api/v1/rekey", REQUEST_REKEY, METHOD_POST, ARGUMENT_WHO, ARGUMENT_WHO, false},
 };
 
 static const struct route *find_route(const char *path)

@@ -29,6 +29,7 @@ enum request_id {
 	REQUEST_NHRP,
 	REQUEST_RELOAD,
 	REQUEST_PING,
+	REQUEST_REKEY,
 };
 
 /* A listener. */

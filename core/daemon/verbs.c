@@ -114,6 +114,24 @@ static void run_ping(struct node *n, struct job *job)
 	finish(n, job, rc == ERR_NOT_FOUND ? 404 : 503);
 }
 
+static void run_rekey(struct node *n, struct job *job)
+{
+	int rc = engine_rekey(n->engine, job->query.who, os_now_ns());
+	control_settle(n);
+	if (rc == 0) {
+		add(job, "{\"ok\":true}\n");
+		finish(n, job, 200);
+		return;
+	}
+	char text[192];
+	snprintf(text, sizeof text, "{\"error\":\"%s%s\"}\n",
+		rc == ERR_NOT_FOUND ? "there is no session with a peer of that name here: "
+				    : "a handshake is in progress, or too many were asked for: ",
+		job->query.who);
+	add(job, text);
+	finish(n, job, rc == ERR_NOT_FOUND ? 404 : 503);
+}
+
 static json_t *lines_json(const struct config_errors *lines)
 {
 	json_t *array = json_array();
@@ -193,6 +211,9 @@ void verbs_run(struct node *n, struct job *job)
 		return;
 	case REQUEST_PING:
 		run_ping(n, job);
+		return;
+	case REQUEST_REKEY:
+		run_rekey(n, job);
 		return;
 	case REQUEST_NONE:
 		break;

@@ -439,6 +439,17 @@ void engine_resolved(
 	hubs_resolved(&e->peers, token, v, n, now);
 }
 
+int engine_rekey(struct engine *e, const char *who, uint64_t now)
+{
+	struct peer *p = peer_find_text(&e->peers, who);
+	if (!p || !peer_has_session(p))
+		return ERR_NOT_FOUND;
+	if (p->init.active || !bucket_take(&p->rekeys_asked, NS_PER_S / 10, 1, now))
+		return ERR_BUSY;
+	connect_start(&e->peers, p, &p->endpoint, &p->local, HANDSHAKE_REKEY, now);
+	return p->init.active ? 0 : ERR_BUSY;
+}
+
 int engine_ping(
 	struct engine *e, const char *who, uint32_t token, uint64_t timeout_ns, uint64_t now)
 {

@@ -193,6 +193,13 @@ bool engine_next_action(struct engine *e, struct action *out);
 int engine_ping(
 	struct engine *e, const char *who, uint32_t token, uint64_t timeout_ns, uint64_t now);
 
+/*
+ * Makes new keys with a peer at once, by node name or overlay address; traffic goes on with the old ones
+ * until they are there. ERR_NOT_FOUND: no session with such a peer; ERR_BUSY: a handshake is in progress,
+ * or there were ten a second.
+ */
+int engine_rekey(struct engine *e, const char *who, uint64_t now);
+
 /* ---- Views for status ----------------------------------------------------------------------- */
 
 struct node_view {

@@ -121,6 +121,7 @@ struct peer {
 	uint64_t control_tx_ns; /* last sealed packet sent by the control loop */
 	uint64_t keepalive_gap; /* jittered */
 	uint64_t rekey_at, rekey_retry;
+	struct bucket rekeys_asked;    /* by engine_rekey */
 	uint64_t unanswered;           /* since when we send user data without any answer; 0 */
 	uint64_t doubted, doubt_until; /* since when an answer is waited for, and how long; 0 */
 	uint64_t last_tick;

@@ -14,7 +14,8 @@
 
 static void check_allowed(const struct request *r, struct request_verdict v)
 {
-	if (v.id == REQUEST_RELOAD || v.id == REQUEST_PING || v.id == REQUEST_NONE)
+	if (v.id == REQUEST_RELOAD || v.id == REQUEST_PING || v.id == REQUEST_REKEY ||
+		v.id == REQUEST_NONE)
 		abort();
 	if (strcmp(r->host, "127.0.0.1:8747") != 0 && strcmp(r->host, "localhost:8747") != 0 &&
 		strcmp(r->host, "[::1]:8747") != 0)
