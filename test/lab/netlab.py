@@ -21,14 +21,17 @@ Python's standard library only.
 """
 
 import atexit
+import collections
 import contextlib
 import ctypes
+import fcntl
 import http.client
 import json
 import mmap
 import os
 import random
 import re
+import select
 import shutil
 import signal
 import socket
@@ -505,6 +508,17 @@ class Node:
     def dropped(self, reason):
         return self.status()["drops"][reason]
 
+    def post(self, what):
+        """A verb of the control socket; the HTTP status."""
+        connection = UnixConnection(self.socket)
+        try:
+            connection.request("POST", "/api/v1/" + what)
+            response = connection.getresponse()
+            response.read()
+            return response.status
+        finally:
+            connection.close()
+
     def cli(self, *argv, check=True, timeout=30):
         return self.ns.run(self.world.warren, argv[0], "--socket", self.socket, *argv[1:], check=check,
             timeout=timeout)
@@ -700,6 +714,7 @@ class World:
         self.connect()
         self.ca = Ca(self)
         self.hub_endpoint = "203.0.113.1:%d" % PORT if underlay == 4 else "[2001:db8::1]:%d" % PORT
+        self.hub2 = None
         self.hub = Node(self, self.hub_ns, "hub", {"udp": ["workers = %d" % hub_workers]})
         if advertise:
             self.hub.set("nhrp", "advertise = " + (LANS4 if overlay == 4 else LANS6))
@@ -741,7 +756,7 @@ class World:
             ns.ip("addr add %s/64 dev %s nodad" % (address6, device))
 
     def nodes(self):
-        return [self.hub] + list(self.spokes.values())
+        return [self.hub] + [self.hub2] * bool(self.hub2) + list(self.spokes.values())
 
     def overlay_of(self, name):
         """Overlay address of "hub" or a site."""
@@ -752,8 +767,23 @@ class World:
         site = self.sites[name]
         return site.host4 if self.overlay == 4 else site.host6
 
+    def second_hub(self):
+        """A second hub, known to all by the bundle after the first one. To be made before the start."""
+        ns = self.lab.ns("hub2")
+        self.attach(ns, "eth0", "203.0.113.2", "2001:db8::2")
+        for site in self.sites.values():
+            if site.nat == "none":
+                ns.ip("route add 10.%d.0.0/24 via %s" % (site.number, site.public4))
+        self.hub2 = Node(self, ns, "hub2")
+        self.hub2.set("nhrp", "advertise = " + (LANS4 if self.overlay == 4 else LANS6))
+        self.ca.issue(self.hub2, "hub", self._addresses("2"))
+        self.ca.bundle([(self.hub, self.hub_endpoint), (self.hub2, "203.0.113.2:%d" % PORT)])
+        return self.hub2
+
     def start(self):
         self.hub.start()
+        if self.hub2:
+            self.hub2.start()
         for node in self.spokes.values():
             node.start(wait=False)
         for node in self.spokes.values():
@@ -821,7 +851,8 @@ def udp(source_port, to_port, data):
 class Count:
     """
     Counted UDP from one namespace to another, by udpcount.c: started, ended by stop(), which
-    returns sent, lost, twice, late (more than 64 behind), gap_ms (longest silence).
+    returns sent, lost, twice, late (more than 64 behind), gap_ms (longest silence), last (when the
+    last one came, time.monotonic()).
     """
 
     PORT = 5000
@@ -840,6 +871,38 @@ class Count:
         result = dict(got, **{k: sent[k] for k in ("sent", "refused", "seconds")})
         result["lost"] = sent["sent"] - got["received"]
         return result
+
+
+class Delay:
+    """
+    A slow line: what this host itself sends to the public segment goes out so much later, by way of
+    a TUN and a process that gives each packet back when its time has come (there is no netem).
+    """
+
+    def __init__(self, ns, seconds, source):
+        self.ns = ns
+        ns.sysctl("net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
+        ns.forward()
+        me = os.path.abspath(__file__)
+        self.process = ns.spawn(sys.executable, "-u", me, "delay", seconds)
+        until("the slow line is there", lambda: "slow0" in ns.links())
+        ns.sysctl("net.ipv4.conf.slow0.accept_local=1")
+        ns.ip("link set slow0 up txqueuelen 10000",
+            "route add default dev slow0 src %s table 100" % source,
+            "rule add to 203.0.113.0/24 iif lo lookup 100")
+
+    @staticmethod
+    def serve(seconds):
+        fd = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(fd, 0x400454ca, struct.pack("16sH22x", b"slow0", 0x1001))  # IFF_TUN, IFF_NO_PI
+        waiting = collections.deque()
+        while True:
+            wait = max(0, waiting[0][0] - time.monotonic()) if waiting else None
+            if select.select([fd], [], [], wait)[0]:
+                waiting.append((time.monotonic() + seconds, os.read(fd, 65535)))
+            while waiting and waiting[0][0] <= time.monotonic():
+                with contextlib.suppress(OSError):
+                    os.write(fd, waiting.popleft()[1])
 
 
 class Tap:
@@ -949,3 +1012,7 @@ def main(argv=None):
 
 def run():
     sys.exit(main())
+
+
+if __name__ == "__main__" and sys.argv[1:2] == ["delay"]:
+    Delay.serve(float(sys.argv[2]))

@@ -14,7 +14,8 @@
 
 /*
  * Counted UDP for the laboratory: each datagram carries its number, so that the receiver knows of every
- * one that was lost, came twice, or came late. One line of JSON at the end.
+ * one that was lost, came twice, or came late. One line of JSON at the end; "last" is when the last one
+ * came, s of CLOCK_MONOTONIC.
  *
  *   udpcount send ADDRESS PORT PACKETS-PER-S SECONDS BYTES    until the time is over, or SIGTERM
  *   udpcount receive PORT                                     until SIGTERM
@@ -107,7 +108,7 @@ static int run_send(char **argv)
 
 struct tally {
 	uint8_t *seen; /* a bit a number */
-	uint64_t received, twice, late, highest, first_ns, last_ns, gap_ns, gap_at;
+	uint64_t received, twice, late, highest, last_ns, gap_ns, gap_at;
 };
 
 static void take(struct tally *t, uint64_t number, uint64_t now)
@@ -119,9 +120,7 @@ static void take(struct tally *t, uint64_t number, uint64_t now)
 		return;
 	}
 	t->seen[number >> 3] |= bit;
-	if (t->received++ == 0)
-		t->first_ns = now;
-	else if (now - t->last_ns > t->gap_ns) {
+	if (t->received++ > 0 && now - t->last_ns > t->gap_ns) {
 		t->gap_ns = now - t->last_ns;
 		t->gap_at = number;
 	}
@@ -160,10 +159,10 @@ static int run_receive(char **argv)
 	}
 	uint64_t expected = t.received ? t.highest + 1 : 0;
 	printf("{\"received\": %llu, \"missing\": %llu, \"twice\": %llu, \"late\": %llu, "
-	       "\"gap_ms\": %.1f, \"gap_at\": %llu, \"seconds\": %.3f}\n",
+	       "\"gap_ms\": %.1f, \"gap_at\": %llu, \"last\": %.3f}\n",
 		(unsigned long long)t.received, (unsigned long long)(expected - t.received),
 		(unsigned long long)t.twice, (unsigned long long)t.late, (double)t.gap_ns / 1e6,
-		(unsigned long long)t.gap_at, (double)(t.last_ns - t.first_ns) / 1e9);
+		(unsigned long long)t.gap_at, (double)t.last_ns / 1e9);
 	return 0;
 }
 
