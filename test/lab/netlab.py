@@ -236,6 +236,14 @@ class Ns:
         stats = self.ip_json("-s", "link", "show", "dev", device)[0]["stats64"]
         return stats["tx"]["bytes"] + stats["rx"]["bytes"]
 
+    def overflows(self):
+        """Packets that the kernel dropped because a queue was full: of devices, of UDP sockets."""
+        total = sum(link["stats64"]["tx"]["dropped"] + link["stats64"]["rx"]["dropped"]
+            for link in self.ip_json("-s", "link"))
+        lines = self.run("cat", "/proc/net/snmp").stdout.splitlines()
+        names, values = [l.split() for l in lines if l.startswith("Udp:")]
+        return total + sum(int(v) for n, v in zip(names, values) if n in ("RcvbufErrors", "SndbufErrors"))
+
     def links(self):
         return [link["ifname"] for link in self.ip_json("link")]
 
@@ -962,6 +970,16 @@ def scenario(function):
     return function
 
 
+# The long form: more of everything, and the scenarios that take minutes.
+LONG = bool(os.environ.get("LAB_LONG"))
+
+
+def long_scenario(function):
+    """One for the long form, or when it is named."""
+    function.long = True
+    return scenario(function)
+
+
 def need_root():
     if os.geteuid() != 0:
         print("network namespaces need root")
@@ -989,7 +1007,8 @@ def main(argv=None):
     need_root()
     names = sys.argv[1:] if argv is None else argv
     failed = 0
-    chosen = [s for s in _scenarios if not names or s.__name__ in names]
+    chosen = [s for s in _scenarios if s.__name__ in names or
+        (not names and (LONG or not hasattr(s, "long")))]
     if not chosen:
         print("no such scenario; there are: " + " ".join(s.__name__ for s in _scenarios))
         return 2
