@@ -30,11 +30,12 @@ def direct_path_blocked(lab):
     world.unblock()
     began = time.monotonic()
     more = Ping(world.sites["a"].host, world.host_of("b"), 1200, 0.05)
-    until("direct again", lambda: a.direct("b") and b.direct("a"), 45, 0.1)
+    until("direct again", lambda: a.direct("b") and b.direct("a"), 45, 0.05)
     healed = time.monotonic() - began
     more.process.signal(2)
     more.wait()
     expect(more.lost <= 1, "%d lost on the way back" % more.lost)
+    expect(healed <= 3, "direct again after %.1f s" % healed)
     return "silent for %.1f s, direct again after %.1f s" % (gap, healed)
 
 

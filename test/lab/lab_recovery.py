@@ -224,25 +224,24 @@ def slow_line(lab):
         relayed, took * 1000, ping.transmitted, rtt)
 
 
-@scenario
-def unblocked(lab):
-    """A direct path cut for 8 s: by the hub within 3 s, direct again within 3 s of the cure."""
+@long_scenario
+def blocked_for_long(lab):
+    """A direct path cut for so long that it is given up (90 s): direct again some time after the cure."""
     world = World(lab).start()
     a, b = world.spokes["a"], world.spokes["b"]
     world.make_direct()
-    ping = Ping(world.sites["a"].host, world.host_of("b"), 5000, 0.02)
+    ping = Ping(world.sites["a"].host, world.host_of("b"), 100000, 0.05)
     time.sleep(0.5)
     world.block_direct("a", "b")
-    time.sleep(8)
+    time.sleep(90)
     world.unblock()
     began = time.monotonic()
-    until("direct again", lambda: a.direct("b") and b.direct("a"), 45)
+    until("direct again", lambda: a.direct("b") and b.direct("a"), 130, 0.05)
     took = time.monotonic() - began
     ping.process.signal(2)
     ping.wait()
     gap = largest_gap(ping)
     expect(gap <= 3.2, "%.1f s without an answer" % gap)
-    expect(took <= 3, "direct again after %.1f s" % took)
     return "silent for %.1f s, direct again after %.1f s" % (gap, took)
 
 
