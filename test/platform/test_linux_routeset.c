@@ -3,6 +3,7 @@
 #include "test/platform/linux_lab.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* The part of the mirror's source that needs no kernel. */
 
@@ -188,6 +189,50 @@ static void test_length(void **state)
 	assert_false(rtnl_ok(&nlh, sizeof nlh));
 }
 
+static struct {
+	unsigned set, gone;
+	uint32_t ifindex[8]; /* in the order in which they were told */
+} changes;
+
+static void on_change(void *ctx, const struct kernel_route *route, bool deleted)
+{
+	(void)ctx;
+	changes.ifindex[changes.set + changes.gone] = route->ifindex;
+	if (deleted)
+		changes.gone++;
+	else
+		changes.set++;
+	assert_true(changes.gone == 0 || deleted); /* what goes is told last */
+}
+
+static void test_compare(void **state)
+{
+	(void)state;
+	struct routeset old;
+	add(message("10.0.0.0/16", 1)); /* stays */
+	add(message("10.1.0.0/16", 1)); /* moves */
+	add(message("10.2.0.0/16", 1)); /* goes */
+	add(message("10.3.0.0/16", 1)); /* its second one remains */
+	struct routemsg second = message("10.3.0.0/16", 3);
+	second.append = true;
+	add(second);
+	old = set;
+	assert_int_equal(routeset_init(&set, lab_env()), 0);
+	add(message("10.0.0.0/16", 1));
+	add(message("10.1.0.0/16", 2));
+	add(message("10.3.0.0/16", 3));
+	add(message("10.4.0.0/16", 4)); /* comes */
+	memset(&changes, 0, sizeof changes);
+	routeset_compare(&old, &set, on_change, NULL);
+	assert_true(changes.set == 3 && changes.gone == 1);
+	assert_int_equal(changes.ifindex[0] + changes.ifindex[1] + changes.ifindex[2], 2 + 3 + 4);
+	assert_int_equal(changes.ifindex[3], 1);
+	memset(&changes, 0, sizeof changes);
+	routeset_compare(&set, &set, on_change, NULL);
+	assert_true(changes.set == 0 && changes.gone == 0);
+	routeset_fini(&old);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +244,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nexthop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 		cmocka_unit_test(test_length),
+		cmocka_unit_test_setup_teardown(test_compare, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("linux routeset", tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "test/sim/run.h"
 #include "test/sim/world.h"
 
+#include "core/base/err.h"
 #include "core/engine/node.h"
 #include "core/wire/gre.h"
 
@@ -221,7 +222,29 @@ static void cipher_is_agreed(struct sim *s)
 	CHECK(s, strcmp(a.cipher, b.cipher) == 0);
 }
 
+/* By engine_rekey, as fast as it lets us: nothing is lost, and no more than ten a second. */
+static void on_demand(struct sim *s)
+{
+	struct trio t = trio_new(s, NAT_PORT_RESTRICTED, NAT_PORT_RESTRICTED);
+	struct flow *f = flow_ping(t.alice, t.bob, 4, MS(5), 0);
+	sim_run(s, S(2));
+	CHECK_EQ(s, engine_rekey(t.alice->engine, "nobody", node_now(t.alice)), ERR_NOT_FOUND);
+	unsigned asked = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		int rc = engine_rekey(t.alice->engine, "bob", node_now(t.alice));
+		CHECK(s, rc == 0 || rc == ERR_BUSY);
+		asked += rc == 0;
+		node_settle(t.alice);
+		sim_run(s, MS(10));
+	}
+	flow_finish(f);
+	CHECK_EQ(s, flow_lost(f), 0);
+	CHECK_RANGE(s, asked, 90, 101);
+	CHECK_RANGE(s, rekeys(t.alice, "bob"), asked, asked + 1);
+}
+
 static const struct sim_case cases[] = {
+	{"on-demand", on_demand},
 	{"nothing-lost-over-rekeys", nothing_lost_over_rekeys},
 	{"nothing-lost-with-reordering", nothing_lost_with_reordering},
 	{"no-gap-with-loss", no_gap_with_loss},
