@@ -364,6 +364,7 @@ void node_stop(struct node *n, int exit_status)
 	while (engine_stop(n->engine, os_now_ns()))
 		control_settle(n);
 	control_settle(n);
+	save_finish(n);
 	uv_stop(&n->loop);
 }
 

@@ -77,13 +77,16 @@ static void on_done(uv_work_t *work, int status)
 {
 	struct save *s = work->data;
 	s->busy = false;
-	if (status == 0 && !s->node->stopping)
-		report(s);
 	free(s->data);
+	s->data = NULL;
+	if (s->node->stopping)
+		return; /* save_finish has seen to the rest */
+	if (status == 0)
+		report(s);
 	s->data = s->waiting;
 	s->len = s->waiting_len;
 	s->waiting = NULL;
-	if (s->data && !s->node->stopping)
+	if (s->data)
 		begin(s);
 }
 
@@ -96,13 +99,10 @@ static void begin(struct save *s)
 	}
 }
 
-/* The loop turns no more: what a thread has in hand is waited for, then this is written over it. */
 static void write_last(struct save *s, const void *data, size_t len)
 {
 	struct config_errors errors = {0};
-	if (s->busy)
-		uv_cancel((uv_req_t *)&s->work);
-	uv_mutex_lock(&s->writing);
+	uv_mutex_lock(&s->writing); /* what a thread has in hand comes first */
 	int rc = write_file(s, data, len, &errors);
 	uv_mutex_unlock(&s->writing);
 	if (rc != 0)
@@ -110,13 +110,25 @@ static void write_last(struct save *s, const void *data, size_t len)
 			(int)strcspn(errors.text, "\n"), errors.text);
 }
 
+void save_finish(struct node *n)
+{
+	for (unsigned i = 0; i < n->n_saves; i++) {
+		struct save *s = &n->saves[i];
+		bool queued = s->busy && uv_cancel((uv_req_t *)&s->work) == 0;
+		if (s->waiting)
+			write_last(s, s->waiting, s->waiting_len);
+		else if (queued)
+			write_last(s, s->data, s->len);
+		free(s->waiting);
+		s->waiting = NULL;
+		uv_mutex_lock(&s->writing); /* begun before, and nothing came after it */
+		uv_mutex_unlock(&s->writing);
+	}
+}
+
 void save_write(struct node *n, enum save_file file, const void *data, size_t len)
 {
 	struct save *s = &n->saves[file];
-	if (n->stopping) {
-		write_last(s, data, len);
-		return;
-	}
 	uint8_t *copy = malloc(len ? len : 1);
 	if (!copy)
 		return;

@@ -9,8 +9,7 @@
 
 /*
  * Files of the state directory, written by libuv's threads: the control loop does not wait for a disk.
- * Of a file there is one write at a time; what comes meanwhile waits, the newest alone. When the daemon
- * ends, they are written on the spot.
+ * Of a file there is one write at a time; what comes meanwhile waits, the newest alone.
  */
 struct node;
 
@@ -35,6 +34,8 @@ struct save {
 
 /* 0 or a uv error code. */
 int save_open(struct node *n);
+/* The loop is about to end: whatever has not been written yet is written now. */
+void save_finish(struct node *n);
 /* After the loop has ended, for those that save_open made. */
 void save_close(struct node *n);
 /* data is copied. A failure is logged, at a limited rate; the old file stays. */
