@@ -131,8 +131,7 @@ int cookie_build(struct cookie_jar *jar, const struct env *env, const uint8_t se
 	struct writer w = writer_of(out, MESSAGE_COOKIE_LEN);
 	uint8_t cookie[MAC_LEN];
 
-	if (message_peek(msg, len, &header) != 0 ||
-		(header.type != MESSAGE_INITIATION && header.type != MESSAGE_RESPONSE))
+	if (message_peek(msg, len, &header) != 0 || header.type != MESSAGE_INITIATION)
 		return ERR_MALFORMED;
 	rotate(jar, env, now);
 	cookie_of(cookie, jar->current, source);

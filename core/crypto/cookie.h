@@ -55,9 +55,8 @@ bool cookie_check_mac2(struct cookie_jar *jar, const struct env *env, const uint
 	size_t len, const struct endpoint *source, uint64_t now);
 
 /*
- * Builds the COOKIE (64 bytes) that answers msg, an INITIATION or RESPONSE with a valid mac1.
- * seal_key is that of our own static key. 0 or ERR_MALFORMED (msg has no sender index to answer
- * to).
+ * Builds the COOKIE (64 bytes) that answers msg, an INITIATION with a valid mac1.
+ * seal_key is that of our own static key. 0 or ERR_MALFORMED (msg is none).
  */
 int cookie_build(struct cookie_jar *jar, const struct env *env, const uint8_t seal_key[KEY_LEN],
 	const uint8_t *msg, size_t len, const struct endpoint *source,

@@ -266,11 +266,15 @@ static void receive_cookie(
 {
 	uint8_t seal_key[KEY_LEN];
 	struct peer *p = waiting_peer(t, receiver);
-	if (!p)
+	if (!p) {
+		count(t, DROP_HANDSHAKE_REFUSED);
 		return;
+	}
 	cookie_seal_key(seal_key, p->key);
 	if (cookie_consume(msg, len, p->init.hs.mac1, seal_key, p->cookie) == 0)
 		p->cookie_until = now + COOKIE_LIFE_NS; /* used with the next repetition */
+	else
+		count(t, DROP_BAD_MAC);
 }
 
 /* ---- Responder ------------------------------------------------------------------------------ */

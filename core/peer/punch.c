@@ -173,6 +173,15 @@ void punch_start(struct peers *t, uint32_t token_id, const uint8_t key[KEY_LEN],
 	burst(t, &u->timer, now);
 }
 
+/* An answer is one only to a probe of ours. */
+static bool sent_nonce(const struct punch *u, const uint8_t nonce[7])
+{
+	for (unsigned i = 0; i < u->n; i++)
+		if (memcmp(u->nonce[i], nonce, sizeof u->nonce[i]) == 0)
+			return true;
+	return false;
+}
+
 void punch_receive(struct peers *t, const uint8_t *msg, size_t len, const struct endpoint *from,
 	const struct ip_addr *local, uint64_t now)
 {
@@ -181,13 +190,21 @@ void punch_receive(struct peers *t, const uint8_t *msg, size_t len, const struct
 	if (message_peek(msg, len, &header) < 0)
 		return;
 	struct punch *u = find_token(t, header.token_id);
-	if (!u || probe_open(msg, len, u->key, &probe) < 0 || now >= u->until ||
-		t->ops.is_overlay(t->ops.ctx, &from->addr))
+	if (!u || now >= u->until || t->ops.is_overlay(t->ops.ctx, &from->addr)) {
+		t->dropped[DROP_HANDSHAKE_REFUSED]++;
 		return;
+	}
+	if (probe_open(msg, len, u->key, &probe) < 0 ||
+		(probe.answer && !sent_nonce(u, probe.nonce))) {
+		t->dropped[DROP_BAD_MAC]++;
+		return;
+	}
 	if (!probe.answer) {
 		uint8_t out[GRE_PLAIN_LEN + MESSAGE_PROBE_LEN];
-		if (u->answers_left == 0)
+		if (u->answers_left == 0) {
+			t->dropped[DROP_RATE_LIMITED]++;
 			return;
+		}
 		u->answers_left--;
 		probe.answer = true;
 		gre_handshake_write(out);

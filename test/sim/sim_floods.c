@@ -298,6 +298,59 @@ static void amplification_of_known_indices(struct sim *s)
 	CHECK_EQ(s, node_digest(hub), before);
 }
 
+static size_t write_probe(struct pen *pen, const struct endpoint *from, const struct probe *probe,
+	const uint8_t key[KEY_LEN])
+{
+	uint8_t data[GRE_PLAIN_LEN + MESSAGE_PROBE_LEN];
+	gre_handshake_write(data);
+	probe_build(data + GRE_PLAIN_LEN, probe, key);
+	return pen_write(pen, from, data, sizeof data, false);
+}
+
+/*
+ * PROBEs of a punch that is going on. Who does not know its key gets nothing; an answer to no probe of ours is
+ * none; probes are answered by as many bytes, and not for ever.
+ */
+static void probes(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	world_hub(w, "hub", "10.0.0.1/8");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/8", NAT_NONE);
+	struct node *bob = world_spoke(w, "bob", "10.0.0.12/8", NAT_NONE);
+	world_up(w);
+	struct pen *pen = pen_new(w, alice);
+	struct peers *t = &alice->engine->peers;
+	uint8_t key[KEY_LEN] = {7}, wrong[KEY_LEN] = {8};
+	struct candidate at = {.endpoint = {.addr = bob->host->iface.addrs[0], .port = 4754}};
+	/* Bob is away: whoever answers is somebody else. */
+	node_crash(bob);
+	punch_start(t, 99, key, bob->cert.static_key, &at, 1, node_now(alice));
+	node_settle(alice);
+	struct endpoint from = anywhere(s, 4);
+	struct probe probe = {.token_id = 98};
+	uint64_t refused = t->dropped[DROP_HANDSHAKE_REFUSED], bad = t->dropped[DROP_BAD_MAC];
+	CHECK_EQ(s, write_probe(pen, &from, &probe, key), 0); /* another token */
+	CHECK_EQ(s, t->dropped[DROP_HANDSHAKE_REFUSED], refused + 1);
+	probe.token_id = 99;
+	CHECK_EQ(s, write_probe(pen, &from, &probe, wrong), 0);
+	probe.answer = true;
+	CHECK_EQ(s, write_probe(pen, &from, &probe, wrong), 0);
+	CHECK_EQ(s, write_probe(pen, &from, &probe, key), 0); /* to a nonce that was never sent */
+	CHECK_EQ(s, t->dropped[DROP_BAD_MAC], bad + 3);
+	CHECK(s, !peer_find(t, bob->cert.static_key));
+	/* With the key: an answer, and the handshake that it is for, once. */
+	probe.answer = false;
+	size_t out = write_probe(pen, &from, &probe, key);
+	CHECK_RANGE(s, out, 36 + 644, 36 + 1232);
+	unsigned answered = 1;
+	for (unsigned i = 0; i < 200; i++) {
+		out = write_probe(pen, &from, &probe, key);
+		CHECK(s, out == 0 || out == GRE_PLAIN_LEN + MESSAGE_PROBE_LEN);
+		answered += out > 0;
+	}
+	CHECK_EQ(s, answered, 80);
+}
+
 /* ---- Half-open handshakes ------------------------------------------------------------------------ */
 
 static uint32_t count_half_open(const struct node *n)
@@ -681,6 +734,7 @@ static void everybody_is_sent_what_is_for_everybody(struct sim *s)
 static const struct sim_case cases[] = {
 	{"amplification", amplification},
 	{"amplification-of-known-indices", amplification_of_known_indices},
+	{"probes", probes},
 	{"half-open-handshakes-are-bounded", half_open_handshakes_are_bounded},
 	{"the-peer-table-says-that-it-is-full", the_peer_table_says_that_it_is_full},
 	{"joins-while-20000-a-second-arrive", joins_while_20000_a_second_arrive},
