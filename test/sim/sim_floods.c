@@ -717,16 +717,15 @@ static void everybody_is_sent_what_is_for_everybody(struct sim *s)
 	w->bundle.number++;
 	world_sign_bundle(w);
 	CHECK_EQ(s, engine_set_bundle(e, w->bundle_bytes, w->bundle_len, now), 0);
-	unsigned turns = 0;
 	drain(e);
-	for (; engine_deadline(e) <= now; turns++) {
-		CHECK(s, turns < 100);
+	/* It is paced; a revocation that is in it has 5 s. */
+	for (uint64_t end = now + S(5); engine_deadline(e) <= end;) {
+		now = engine_deadline(e) > now ? engine_deadline(e) : now;
 		engine_timer(e, now);
 		drain(e);
 	}
 	for (unsigned i = 0; i < N; i++)
 		CHECK(s, v[i]->next_sequence[0] > FANOUT_MAX + 1);
-	CHECK(s, turns > 1);
 	CHECK_EQ(s, e->actions.lost, 0);
 	node_crash(hub);
 }
