@@ -39,6 +39,18 @@ def blaster_path():
     return fail("no blaster under %s; build first" % found)
 
 
+def favour(process):
+    """
+    Lets a process of the bench run before the machine's other ones, so that those disturb it less. Where
+    sessions are scheduled as groups it takes more than nice(2). All of the bench is favoured alike.
+    """
+    with contextlib.suppress(OSError), open("/proc/%d/autogroup" % process.pid, "w") as f:
+        f.write("-15")
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, -15)
+    return process
+
+
 class Flooded:
     """The world of these benches. cores: (the flooded daemon's, everybody else's); None: any."""
 
@@ -70,11 +82,18 @@ class Flooded:
         return node
 
     def start(self):
-        self.hub.start()
+        self.hub.start(wait=False)
+        if self.cores:
+            favour(self.hub.process)
+        until("the hub answers", self.hub.answers, 20)
+        self.a.start(wait=False)
         if self.cores:
             self.pin_hub()
-        self.a.start()
+            favour(self.a.process)
+        until("a answers", self.a.answers, 20)
         until("a is registered", self.a.ready, 15)
+        # It shares a core with the blaster: let packets wait for it, not get lost before they are sent.
+        self.a.ns.ip("link set warren0 txqueuelen 10000")
         self.a.ns.ping(self.world.overlay_of("hub"), 3, 0.05)
         return self
 
@@ -84,10 +103,11 @@ class Flooded:
 
     def blast(self, kind, rate, seconds, sniff=0.5, tick_us=500):
         """The blaster, started; Blast.wait has what it says."""
-        return self.world.inet.spawn(blaster_path(), kind, "--device", "p-hub", "--mac", self.hub_mac,
+        process = self.world.inet.spawn(blaster_path(), kind, "--device", "p-hub", "--mac", self.hub_mac,
             "--to", "203.0.113.1", "--port", PORT, "--rate", rate, "--seconds", seconds, "--sniff", sniff,
             "--tick", tick_us,
             "--key", self.hub_key, "--network", self.world.ca.network)
+        return favour(process) if self.cores else process
 
     def pong(self, node, who, timeout_ms=2000):
         """Round trip of a sealed PING, by both control loops, in ms; None: no answer."""

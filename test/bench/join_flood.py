@@ -18,7 +18,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from flooding import Flooded, Sample, blasted, pick_cores, until  # noqa: E402
+from flooding import Flooded, Sample, blasted, favour, pick_cores, until  # noqa: E402
 from netlab import Lab, need_root  # noqa: E402
 
 REKEY_S = 150 # 120 s +- 10 %, and room for the handshake
@@ -35,7 +35,7 @@ def join(node, cores, limit=20):
     """
     open(node.log_path, "w").close()
     os.sched_setaffinity(0, {cores[0]})
-    node.start(wait=False)
+    favour(node.start(wait=False).process)
     os.sched_setaffinity(0, {cores[1]})
     until("the spoke has begun", lambda: node.logged(r"(?m)^.* warrend \d.*$"))
     deadline = time.monotonic() + limit
