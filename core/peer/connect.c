@@ -394,7 +394,7 @@ static void respond(struct peers *t, struct handshake *hs, struct peer *p,
 	gre_handshake_write(p->response);
 	p->response_len = (uint16_t)(len + GRE_PLAIN_LEN);
 	const struct session *current = session_at(t->sessions, p->current);
-	p->next_after = current && session_heard(current) ? current->local_index : 0;
+	p->next_after = current && session_heard(current) > 0 ? current->local_index : 0;
 	p->next = s->id;
 	p->next_until = now + HALF_OPEN_NS;
 	p->next_is_new = !(offer->flags & HANDSHAKE_REKEY);

@@ -283,6 +283,7 @@ void liveness_fire(void *owner, struct timer *timer, uint64_t now)
 	if (peer_has_session(p) && !frames_challenge_tick(t, p, now, &next))
 		return;
 	if (peer_has_session(p)) {
+		peer_follow(t, p);
 		rekey(t, p, now, &next);
 		watch(t, p, now, &next);
 		keepalive(t, p, now, &next);

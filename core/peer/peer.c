@@ -285,6 +285,29 @@ static void settle_path(struct peers *t, struct peer *p, const struct endpoint *
 		t->ops.up(t->ops.ctx, p, rekey, now);
 }
 
+static void note_heard(const struct peers *t, struct peer *p)
+{
+	p->kept_heard[0] = session_heard(session_at(t->sessions, p->current));
+	p->kept_heard[1] = session_heard(session_at(t->sessions, p->previous));
+}
+
+void peer_follow(struct peers *t, struct peer *p)
+{
+	uint64_t before[2] = {p->kept_heard[0], p->kept_heard[1]};
+	p->kept = p->kept && p->current != SESSION_NONE && p->previous != SESSION_NONE;
+	if (!p->kept)
+		return;
+	note_heard(t, p);
+	if (p->kept_heard[0] != before[0] || p->kept_heard[1] == before[1])
+		return;
+	uint32_t id = p->current;
+	p->current = p->previous;
+	p->previous = id;
+	p->cert = session_at(t->sessions, p->current)->cert;
+	publish_path(t, p);
+	note_heard(t, p);
+}
+
 static bool same_addresses(const struct cert *a, const struct cert *b)
 {
 	bool same = a->n_addresses == b->n_addresses;
@@ -308,9 +331,11 @@ void peer_install(struct peers *t, struct peer *p, struct session *s, const stru
 	if (!p->lost_us && keep_old(t, p, s, now)) {
 		end_session(t, &p->previous);
 		p->previous = s->id;
+		p->kept = true;
+		note_heard(t, p);
 		return;
 	}
-	p->lost_us = false;
+	p->lost_us = p->kept = false;
 	connect_abandon(t, p); /* whatever it was to bring is there */
 	if (p->known && !same_addresses(&p->cert, &s->cert)) {
 		/* Renumbered: what was known of the old addresses ends with them. */

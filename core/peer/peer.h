@@ -92,8 +92,10 @@ struct peer {
 	uint64_t next_until;                   /* `next` is forgotten then */
 	bool next_is_new;                      /* its INITIATION was no rekey */
 	struct endpoint answered[2];           /* where the first and the last RESPONSE went */
-	uint32_t next_after; /* the peer had confirmed this session of ours before; 0 */
-	struct bucket stale; /* INITIATIONs with an old timestamp and a valid mac2 */
+	bool kept;              /* `current` stayed when `previous` came, see peer_follow */
+	uint64_t kept_heard[2]; /* under the two, at the last look */
+	uint32_t next_after;    /* the peer had confirmed this session of ours before; 0 */
+	struct bucket stale;    /* INITIATIONs with an old timestamp and a valid mac2 */
 
 	struct initiation init;
 	uint8_t cookie[MAC_LEN];
@@ -270,6 +272,8 @@ int peer_send_to(struct peers *t, struct peer *p, const struct endpoint *to,
  */
 void peer_install(struct peers *t, struct peer *p, struct session *s, const struct endpoint *from,
 	const struct ip_addr *local, bool proven, size_t len, uint64_t now);
+/* Where `current` was kept although another session came: send as the peer does, should it not agree. */
+void peer_follow(struct peers *t, struct peer *p);
 void peer_set_path(
 	struct peers *t, struct peer *p, enum path_state state, const char *reason, uint64_t now);
 /* Moves a proven path to another endpoint. */

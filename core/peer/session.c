@@ -245,18 +245,17 @@ bool session_reserve(
 	return true;
 }
 
-bool session_heard(const struct session *s)
+uint64_t session_heard(const struct session *s)
 {
+	uint64_t sum = 0;
 	for (unsigned i = 0; i < s->peer_lanes; i++) {
 		struct lane *lane = s->lanes[i];
 		while (atomic_flag_test_and_set_explicit(&lane->busy, memory_order_acquire))
 			;
-		bool heard = lane->window.top > 0;
+		sum += lane->window.top;
 		atomic_flag_clear_explicit(&lane->busy, memory_order_release);
-		if (heard)
-			return true;
 	}
-	return false;
+	return sum;
 }
 
 bool session_wants_rekey(const struct session *s)

@@ -133,8 +133,8 @@ void path_clear(struct sessions *t, uint32_t peer);
  */
 bool session_reserve(
 	struct session *s, uint8_t lane, uint32_t n, uint64_t blocks, uint32_t *sequence);
-/* Has anything of the peer's opened under it? */
-bool session_heard(const struct session *s);
+/* Grows with every new sequence number of the peer's that opened under it; 0 = none yet. */
+uint64_t session_heard(const struct session *s);
 /* Has the key come so far that somebody should start a handshake? */
 bool session_wants_rekey(const struct session *s);
 
