@@ -505,6 +505,7 @@ static void receive_reset(struct peers *t, const uint8_t *msg, size_t len, uint3
 	env_log(t->env, LOG_INFO, "%s: has lost our session (reset): new handshake",
 		peer_name(p, name));
 	p->lost_us = true;
+	p->lost_index = session_at(t->sessions, p->current)->local_index;
 	connect_abandon(t, p);
 	connect_start(t, p, &p->endpoint, &p->local, 0, now);
 }

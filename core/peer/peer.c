@@ -264,7 +264,8 @@ static bool keep_old(
 {
 	const struct session *old = session_at(t->sessions, p->current);
 	return old && old->initiator && !s->initiator && crossed(p, old, now) &&
-		p->path == PATH_UP && memcmp(t->id->public_key, p->key, KEY_LEN) < 0;
+		old->local_index != p->lost_index && p->path == PATH_UP &&
+		memcmp(t->id->public_key, p->key, KEY_LEN) < 0;
 }
 
 /* Keys are one thing, where to send is another: see docs/protocol.md section 3.10. */
@@ -328,7 +329,7 @@ void peer_install(struct peers *t, struct peer *p, struct session *s, const stru
 	session_publish(t->sessions, s, SESSION_LIVE);
 	if (p->next == s->id)
 		p->next = SESSION_NONE;
-	if (!p->lost_us && keep_old(t, p, s, now)) {
+	if (keep_old(t, p, s, now)) {
 		end_session(t, &p->previous);
 		p->previous = s->id;
 		p->kept = true;

@@ -82,6 +82,7 @@ struct peer {
 	unsigned hub_rank;    /* its place in the bundle: lower is preferred */
 	bool lost_us;         /* it said so by a RESET: the next session is a new one */
 	bool restarting;      /* it will be back in seconds: its routes wait for it */
+	uint32_t lost_index;  /* of the session that the RESET was about */
 
 	uint32_t current, previous, next;                /* sessions; SESSION_NONE */
 	uint8_t timestamp[HANDSHAKE_TIMESTAMP_LEN];      /* of its last confirmed INITIATION */
