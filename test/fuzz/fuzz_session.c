@@ -23,7 +23,7 @@ enum op {
 	OP_TUN,       /* an IP packet from a node's TUN */
 	OP_RAW,       /* a datagram from nowhere */
 	OP_HANDSHAKE, /* a handshake message from nowhere, with its mac1 made right */
-	OP_MEMBER,    /* a good INITIATION of another member */
+	OP_MEMBER,    /* another member shakes hands */
 	OP_AGAIN,   /* one of the datagrams seen of late, perhaps from elsewhere, perhaps spoilt */
 	OP_TIME,    /* time passes */
 	OP_FATE,    /* of the next 16 datagrams: arrive, are lost, arrive twice, are held back */
@@ -56,17 +56,23 @@ static void fix_checksum(uint8_t *data, size_t size)
 	store_u16(data + 12, ip_checksum(data, len));
 }
 
+static void seal(struct network *n, uint8_t who, const uint8_t *plain, size_t len, uint8_t fault)
+{
+	enum network_node from = (enum network_node)(who % NET_NODES);
+	enum network_node to = (enum network_node)((from + 1 + (who >> 4) % 2) % NET_NODES);
+	if (who & 0x80)
+		network_member_sealed(n, who % NET_MEMBERS, plain, len, fault);
+	else
+		network_sealed(n, from, to, who >> 5, plain, len, fault);
+}
+
 static void sealed(struct network *n, enum op op, uint8_t who, struct reader *r)
 {
 	uint8_t plain[GRE_PLAIN_LEN + 1400], *inner = plain + GRE_PLAIN_LEN;
-	enum network_node from = (enum network_node)(who % NET_NODES);
-	enum network_node to = (enum network_node)((from + 1 + (who >> 4) % 2) % NET_NODES);
-	uint8_t lane = who >> 5, fault = 0;
-	if (op == OP_SPOILT)
-		fault = read_u8(r);
+	uint8_t fault = op == OP_SPOILT ? read_u8(r) : 0;
 	if (op == OP_PLAIN || op == OP_SPOILT) {
 		size_t len = take(r, plain, sizeof plain);
-		network_sealed(n, from, to, lane, plain, len, fault);
+		seal(n, who, plain, len, fault);
 		return;
 	}
 	size_t len = take(r, inner, 1400);
@@ -77,7 +83,7 @@ static void sealed(struct network *n, enum op op, uint8_t who, struct reader *r)
 			: op == OP_CONTROL          ? GRE_PROTO_CONTROL
 			: len && inner[0] >> 4 == 6 ? GRE_PROTO_IPV6
 						    : GRE_PROTO_IPV4);
-	network_sealed(n, from, to, lane, plain, GRE_PLAIN_LEN + len, 0);
+	seal(n, who, plain, GRE_PLAIN_LEN + len, 0);
 }
 
 /* ---- Strangers ------------------------------------------------------------------------------- */
@@ -92,30 +98,6 @@ static void stranger(struct network *n, enum op op, uint8_t who, struct reader *
 	}
 	len += take(r, data + len, NET_DGRAM - len);
 	network_stranger(n, who, data, len);
-}
-
-static void member(struct network *n, uint8_t who)
-{
-	uint8_t data[GRE_PLAIN_LEN + MESSAGE_INITIATION_MAX];
-	const struct net_member *m = &n->members[who / NET_NODES % NET_MEMBERS];
-	const struct engine *to = n->nodes[who % NET_NODES].engine;
-	struct handshake hs;
-	struct handshake_offer offer = {.index = 1000u + who,
-		.ciphers = who & 1 ? 1 : 7,
-		.flags = who >> 6,
-		.max_udp = PKT_ROOM,
-		.lanes = 1 + who / 16,
-		.certificate = m->certificate,
-		.certificate_len = (uint16_t)m->certificate_len};
-	offer.timestamp[0] = 0x40;
-	store_u32(offer.timestamp + 4, (uint32_t)(n->now / NS_PER_MS));
-	gre_handshake_write(data);
-	int len = handshake_initiate(&hs, &m->id, to->peers.env, to->identity->public_key, NULL,
-		&offer, data + GRE_PLAIN_LEN, sizeof data - GRE_PLAIN_LEN);
-	must(len > 0);
-	struct endpoint from = network_elsewhere(who);
-	network_arrive(n, (enum network_node)(who % NET_NODES), &from, data,
-		(size_t)len + GRE_PLAIN_LEN, false);
 }
 
 static void again(struct network *n, uint8_t who, struct reader *r)
@@ -171,6 +153,42 @@ static void address(struct network *n, uint8_t who, struct reader *r)
 	network_settle(n);
 }
 
+static void load_hints(struct network *n, struct engine *e, struct reader *r)
+{
+	uint8_t file[HINTS_OVERHEAD + 4 * HINT_SIZE];
+	struct writer w;
+	hints_begin(&w, file, sizeof file, n->now / NS_PER_S);
+	for (uint8_t left = read_u8(r) % 5; left; left--) {
+		struct hint h = {.at = network_elsewhere(read_u8(r)),
+			.expires_s = UINT64_C(1700000000) + read_u16(r)};
+		memcpy(h.key, n->members[left % NET_MEMBERS].id.public_key, KEY_LEN);
+		read_copy(r, h.timestamp, 2);
+		hints_add(&w, &h);
+	}
+	int len = hints_seal(&w, e->identity);
+	must(len > 0);
+	file[read_u8(r) % len] ^= read_u8(r);
+	engine_load_hints(e, file, (size_t)len, n->now);
+}
+
+static void restart(struct network *n, struct engine *e, uint8_t how, struct reader *r)
+{
+	switch (how & 3) {
+	case 0:
+		engine_resumed(e, n->now);
+		break;
+	case 1:
+		engine_save_failed(e);
+		break;
+	case 2:
+		load_hints(n, e, r);
+		break;
+	default:
+		while (engine_stop(e, n->now))
+			network_settle(n);
+	}
+}
+
 static void verb(struct network *n, uint8_t who, struct reader *r)
 {
 	struct net_node *node = &n->nodes[who % NET_NODES];
@@ -198,8 +216,7 @@ static void verb(struct network *n, uint8_t who, struct reader *r)
 		engine_set_bundle(node->engine, n->bundles[bundle], n->bundle_lens[bundle], n->now);
 		break;
 	default:
-		if (what & 4)
-			engine_stop(node->engine, n->now);
+		restart(n, node->engine, what >> 2, r);
 	}
 	network_settle(n);
 }
@@ -230,7 +247,8 @@ static void run(struct network *n, enum op op, uint8_t who, struct reader *r)
 		stranger(n, op, who, r);
 		break;
 	case OP_MEMBER:
-		member(n, who);
+		network_member(n, who / NET_NODES % NET_MEMBERS,
+			(enum network_node)(who % NET_NODES), who >> 5 & 1, who >> 6);
 		break;
 	case OP_AGAIN:
 		again(n, who, r);

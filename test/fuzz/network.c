@@ -52,6 +52,12 @@ static void env_line(void *ctx, enum log_level level, const char *line)
 			n->name, line);
 }
 
+struct endpoint network_elsewhere(uint8_t n)
+{
+	return (struct endpoint){
+		.addr = {.family = 4, .bytes = {203, 0, 113, n}}, .port = (uint16_t)(1024 + n)};
+}
+
 /* ---- Who there is ---------------------------------------------------------------------------- */
 
 static struct prefix prefix_of(const char *format, unsigned n)
@@ -82,8 +88,8 @@ static void secret_of(unsigned n, uint8_t out[KEY_LEN])
 	memset(out, (int)n, KEY_LEN);
 }
 
-/* Node n: 10.77.0.n, fd77::n, 192.168.n.0/24; the hub 10.99.0.0/16 besides. */
-static size_t make_certificate(unsigned n, bool hub, uint8_t out[CERT_MAX])
+/* Key n gets 10.77.0.number, fd77::number, 192.168.number.0/24; a hub 10.99.0.0/16 besides. */
+static size_t make_certificate(unsigned n, unsigned number, bool hub, uint8_t out[CERT_MAX])
 {
 	uint8_t root[SIGN_SECRET_LEN], public_key[KEY_LEN], secret[KEY_LEN];
 	struct cert c = {.role = hub ? CERT_HUB : CERT_SPOKE,
@@ -93,9 +99,9 @@ static size_t make_certificate(unsigned n, bool hub, uint8_t out[CERT_MAX])
 		.n_addresses = 2,
 		.n_prefixes = 1};
 	snprintf(c.name, sizeof c.name, "node%u", n);
-	c.addresses[0] = prefix_of("10.77.0.%u/24", n);
-	c.addresses[1] = prefix_of("fd77::%u/64", n);
-	c.prefixes[0] = prefix_of("192.168.%u.0/24", n);
+	c.addresses[0] = prefix_of("10.77.0.%u/24", number);
+	c.addresses[1] = prefix_of("fd77::%u/64", number);
+	c.prefixes[0] = prefix_of("192.168.%u.0/24", number);
 	if (hub)
 		c.prefixes[c.n_prefixes++] = prefix_of("10.%u.0.0/16", 99);
 	secret_of(n, secret);
@@ -162,7 +168,7 @@ static void make_node(struct network *n, enum network_node i)
 		.host_candidates = true,
 		.n_advertise = hub,
 	};
-	config.certificate_len = make_certificate(numbers[i], hub, certificate);
+	config.certificate_len = make_certificate(numbers[i], numbers[i], hub, certificate);
 	config.advertise[0] = prefix_of("10.%u.0.0/16", 99);
 	secret_of(numbers[i], config.static_secret);
 	memcpy(config.network_id, network_id(), KEY_LEN);
@@ -190,13 +196,59 @@ static void make_members(struct network *n)
 	uint8_t secret[KEY_LEN];
 	for (unsigned i = 0; i < NET_MEMBERS; i++) {
 		struct net_member *m = &n->members[i];
-		secret_of(20 + i, secret);
+		unsigned number = 20 + i;
+		secret_of(number, secret);
 		handshake_identity_init(&m->id, secret, network_id(), NULL);
-		m->certificate_len = make_certificate(20 + i, i == 0, m->certificate);
+		m->at = network_elsewhere((uint8_t)(200 + i));
+		for (unsigned k = 0; k < 2; k++)
+			m->certificate_lens[k] = make_certificate(
+				number, number + 20 * k, i == 0, m->certificates[k]);
 	}
 }
 
 /* ---- The underlay ---------------------------------------------------------------------------- */
+
+static void member_seal(
+	struct network *n, struct net_member *m, const uint8_t *plain, size_t len, uint8_t fault)
+{
+	struct net_dgram d = {.from = m->at, .to = n->nodes[m->node].at};
+	if (m->state != MEMBER_UP || len > NET_DGRAM - SEALED_HEADER_LEN - AEAD_TAG_MAX ||
+		n->n_queue == NET_HELD)
+		return;
+	struct sealed_header header = {.index = m->remote_index, .sequence = m->sequence++};
+	if (len)
+		memcpy(d.data + SEALED_HEADER_LEN, plain, len);
+	d.len = sealed_seal(&m->tx, &header, d.data + SEALED_HEADER_LEN, len);
+	if (fault)
+		d.data[fault % d.len] ^= 1;
+	n->queue[n->n_queue++] = d;
+}
+
+/* A RESPONSE for a member that waits for one. */
+static void answer_member(
+	struct network *n, const struct endpoint *to, const uint8_t *data, size_t len)
+{
+	static const uint8_t keepalive[GRE_PLAIN_LEN + 8];
+	uint8_t message[MESSAGE_RESPONSE_MAX], tx[KEY_LEN], rx[KEY_LEN];
+	struct handshake_answer answer;
+	struct net_member *m = n->members;
+	while (m < n->members + NET_MEMBERS && !endpoint_equal(&m->at, to))
+		m++;
+	if (m == n->members + NET_MEMBERS || m->state != MEMBER_WAITS ||
+		gre_classify(data, len) != GRE_HANDSHAKE || data[GRE_PLAIN_LEN] != MESSAGE_RESPONSE)
+		return;
+	len -= GRE_PLAIN_LEN;
+	must(len <= sizeof message);
+	memcpy(message, data + GRE_PLAIN_LEN, len);
+	if (handshake_finish(&m->hs, message, len, &answer) != 0)
+		return;
+	must(handshake_traffic_keys(&m->hs, answer.cipher, tx, rx) == 0);
+	must(aead_key_init(&m->tx, answer.cipher, tx) == 0);
+	m->remote_index = answer.index;
+	m->sequence = 0;
+	m->state = MEMBER_UP;
+	member_seal(n, m, keepalive, sizeof keepalive, 0);
+}
 
 static void send_datagram(struct network *n, const struct net_node *node, const struct endpoint *to,
 	const uint8_t *data, size_t len)
@@ -206,6 +258,7 @@ static void send_datagram(struct network *n, const struct net_node *node, const 
 	must(len <= NET_DGRAM);
 	if (endpoint_equal(to, &n->stranger))
 		n->earned += len;
+	answer_member(n, to, data, len);
 	enum net_fate fate = (enum net_fate)(n->fate & 3);
 	n->fate = n->fate >> 2;
 	struct net_dgram d = {.from = node->at, .to = *to, .len = len};
@@ -248,7 +301,7 @@ static void act(struct network *n, struct net_node *node, const struct action *a
 		must(a->bundle.len > 0 && a->bundle.data != NULL);
 		break;
 	case ACTION_SAVE_HINTS:
-		must(a->save.len > 0 && a->save.data != NULL);
+		must(hints_verify(a->save.data, a->save.len, node->engine->identity));
 		break;
 	case ACTION_SAVE_TIME:
 	case ACTION_PONG:
@@ -310,6 +363,12 @@ static uint8_t *slot_of(struct pkt *p, const uint8_t *data, size_t len)
 	return slot;
 }
 
+static void drain(struct network *n, struct engine *e)
+{
+	while (engine_drain(e, n->now))
+		;
+}
+
 static void receive(struct network *n, struct net_node *node, const struct endpoint *from,
 	const uint8_t *data, size_t len, bool worker)
 {
@@ -336,7 +395,7 @@ static void receive(struct network *n, struct net_node *node, const struct endpo
 		engine_receive(node->engine, &p, n->now);
 	check_verdict(n, node, &p, s ? &as_it_was : NULL, slot, len);
 	free(slot);
-	engine_drain(node->engine, n->now);
+	drain(n, node->engine);
 }
 
 static void deliver(struct network *n, const struct net_dgram *d)
@@ -369,12 +428,6 @@ void network_arrive(struct network *n, enum network_node to, const struct endpoi
 	network_settle(n);
 }
 
-struct endpoint network_elsewhere(uint8_t n)
-{
-	return (struct endpoint){
-		.addr = {.family = 4, .bytes = {203, 0, 113, n}}, .port = (uint16_t)(1024 + n)};
-}
-
 void network_stranger(struct network *n, uint8_t who, uint8_t *data, size_t len)
 {
 	enum network_node to = (enum network_node)(who % NET_NODES);
@@ -403,7 +456,7 @@ void network_tun(struct network *n, enum network_node at, const uint8_t *ip, siz
 	data_from_tun(&node->engine->workers[0], &one, n->now);
 	check_verdict(n, node, &p, NULL, slot, len);
 	free(slot);
-	engine_drain(node->engine, n->now);
+	drain(n, node->engine);
 	network_settle(n);
 }
 
@@ -427,6 +480,38 @@ void network_sealed(struct network *n, enum network_node from, enum network_node
 	network_arrive(n, to, &n->nodes[from].at, datagram, total, lane & 2);
 }
 
+void network_member(
+	struct network *n, unsigned i, enum network_node to, unsigned certificate, uint16_t flags)
+{
+	uint8_t data[GRE_PLAIN_LEN + MESSAGE_INITIATION_MAX];
+	struct net_member *m = &n->members[i];
+	const struct engine *e = n->nodes[to].engine;
+	struct handshake_offer offer = {.index = 1000 + i,
+		.ciphers = flags & 1 ? 1 : 7,
+		.flags = flags,
+		.max_udp = PKT_ROOM,
+		.lanes = 2,
+		.certificate = m->certificates[certificate],
+		.certificate_len = (uint16_t)m->certificate_lens[certificate]};
+	offer.timestamp[0] = 0x40;
+	store_u32(offer.timestamp + 4, (uint32_t)(n->now / NS_PER_MS));
+	store_u32(offer.timestamp + 8, ++m->sequence);
+	m->state = MEMBER_WAITS;
+	m->node = to;
+	gre_handshake_write(data);
+	int len = handshake_initiate(&m->hs, &m->id, &n->nodes[to].env, e->identity->public_key,
+		NULL, &offer, data + GRE_PLAIN_LEN, sizeof data - GRE_PLAIN_LEN);
+	must(len > 0);
+	network_arrive(n, to, &m->at, data, (size_t)len + GRE_PLAIN_LEN, false);
+}
+
+void network_member_sealed(
+	struct network *n, unsigned i, const uint8_t *plain, size_t len, uint8_t fault)
+{
+	member_seal(n, &n->members[i], plain, len, fault);
+	network_settle(n);
+}
+
 void network_pass(struct network *n, uint64_t ns)
 {
 	uint64_t until = n->now + ns;
@@ -441,7 +526,7 @@ void network_pass(struct network *n, uint64_t ns)
 		n->budget--;
 		n->now = deadline > n->now ? deadline : n->now;
 		engine_timer(next, n->now);
-		engine_drain(next, n->now);
+		drain(n, next);
 		network_settle(n);
 	}
 	n->now = until;

@@ -26,10 +26,17 @@ struct net_node {
 	struct prefix lan;
 };
 
+/* A member without an engine: it shakes hands and seals what it is given. */
 struct net_member {
 	struct handshake_identity id;
-	uint8_t certificate[CERT_MAX];
-	size_t certificate_len;
+	uint8_t certificates[2][CERT_MAX]; /* the second one gives it other addresses */
+	size_t certificate_lens[2];
+	struct endpoint at;
+	enum network_node node; /* whom it talks to */
+	enum { MEMBER_ALONE, MEMBER_WAITS, MEMBER_UP } state;
+	struct handshake hs;
+	struct aead_key tx;
+	uint32_t remote_index, sequence;
 };
 
 struct net_dgram {
@@ -76,6 +83,12 @@ void network_tun(struct network *n, enum network_node at, const uint8_t *ip, siz
 /* Sealed by `from` in its session with `to`, if it has one; plain: GRE header and what is behind it. */
 void network_sealed(struct network *n, enum network_node from, enum network_node to, uint8_t lane,
 	const uint8_t *plain, size_t len, uint8_t fault);
+/* Member i begins a handshake; when it is answered, it confirms at once. */
+void network_member(
+	struct network *n, unsigned i, enum network_node to, unsigned certificate, uint16_t flags);
+/* As network_sealed, by a member in its session. */
+void network_member_sealed(
+	struct network *n, unsigned i, const uint8_t *plain, size_t len, uint8_t fault);
 /* Time passes, timers fire. */
 void network_pass(struct network *n, uint64_t ns);
 /* Actions are carried out, datagrams delivered. Follows every call of an engine. */
