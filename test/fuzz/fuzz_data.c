@@ -196,9 +196,10 @@ static void set_up(struct world *w)
 /* As if it had just been made: no sessions, no limits reached, the same random numbers. */
 static void reset(struct fixture_node *f, bool hub)
 {
+	static const uint32_t peers[] = {NODE, PEER_A, PEER_B}; /* nobody else ever has a path */
 	struct sessions *t = &f->plane.sessions;
-	for (uint32_t peer = 0; peer < t->n_paths; peer++) {
-		uint32_t id = atomic_load(&t->paths[peer].session);
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t peer = peers[i], id = atomic_load(&t->paths[peer].session);
 		path_clear(t, peer);
 		if (id != SESSION_NONE && session_at(t, id)->state == SESSION_LIVE)
 			session_end(t, session_at(t, id));
