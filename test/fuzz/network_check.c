@@ -1,3 +1,4 @@
+#include "core/peer/linklocal.h"
 #include "test/fuzz/arena.h"
 #include "test/fuzz/fuzz.h"
 #include "test/fuzz/network.h"
@@ -91,6 +92,24 @@ static void check_shortcuts(const struct engine *e)
 	must(left == 0);
 }
 
+/* A next hop leads to a peer that is there and whose certificate, as it is now, has the address. */
+static void check_neighbour(void *ctx, const struct prefix *prefix, uint32_t value)
+{
+	const struct engine *e = ctx;
+	const struct peer *p = peer_at(&e->peers, value);
+	must(prefix->len == addr_bits(prefix->addr.family));
+	must(p && peer_has_session(p));
+	struct ip_addr own = linklocal_of(p->cert.addresses, p->cert.n_addresses, p->key);
+	must(addr_equal(&own, &prefix->addr) || cert_covers_prefix(&p->cert, prefix));
+}
+
+static void check_neighbours(struct engine *e)
+{
+	const struct prefix all[] = {{.addr = {.family = 4}}, {.addr = {.family = 6}}};
+	for (unsigned i = 0; i < 2; i++)
+		lpm_each_inside(&e->plane.fib.neighbours, &all[i], check_neighbour, e);
+}
+
 /* Nobody stands in for another's address. */
 static void check_next_hops(const struct network *n, const struct engine *e)
 {
@@ -144,8 +163,9 @@ static void check_views(const struct engine *e, uint64_t now)
 void network_end(struct network *n)
 {
 	for (unsigned i = 0; i < NET_NODES; i++) {
-		const struct engine *e = n->nodes[i].engine;
+		struct engine *e = n->nodes[i].engine;
 		check_sessions(e);
+		check_neighbours(e);
 		check_bindings(e);
 		check_shortcuts(e);
 		check_next_hops(n, e);

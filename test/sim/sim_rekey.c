@@ -4,6 +4,7 @@
 
 #include "core/base/err.h"
 #include "core/engine/node.h"
+#include "core/peer/linklocal.h"
 #include "core/wire/gre.h"
 
 #include <stdlib.h>
@@ -47,6 +48,33 @@ static void ten_minutes(struct sim *s, struct trio *t)
 	CHECK_RANGE(s, rekeys(t->alice, "hub"), 4, 6);
 	CHECK_RANGE(s, rekeys(t->alice, "bob"), 4, 6);
 	CHECK(s, flow_last_relayed(f) < S(1));
+}
+
+/*
+ * A member gets a certificate with a further address, that its link-local one is made of, and restarts. With
+ * the new keys the old link-local address leads nowhere at the other end of the direct path.
+ */
+static void another_address(struct sim *s)
+{
+	struct trio t = trio_new(s, NAT_PORT_RESTRICTED, NAT_PORT_RESTRICTED);
+	struct flow *f = flow_ping(t.bob, t.alice, 4, MS(100), 0);
+	WAIT_FOR(s, S(10), node_direct(t.bob, t.alice));
+	struct cert *c = &t.alice->cert;
+	struct ip_addr old = linklocal_of(c->addresses, c->n_addresses, c->static_key);
+	const struct fib *bob = &t.bob->engine->plane.fib;
+	CHECK(s, fib_neighbour(bob, &old) != FIB_NONE);
+
+	node_crash(t.alice);
+	c->addresses[c->n_addresses++] = c->addresses[0];
+	CHECK(s, prefix_parse("10.0.0.5/24", &c->addresses[0]));
+	c->serial = ++t.w->serial;
+	t.alice->cert_len = 0; /* signed when it starts */
+	world_start_node(t.w, t.alice);
+	struct ip_addr now = linklocal_of(c->addresses, c->n_addresses, c->static_key);
+	WAIT_FOR(s, S(60), fib_neighbour(bob, &now) != FIB_NONE);
+	CHECK(s, !addr_equal(&old, &now));
+	CHECK(s, fib_neighbour(bob, &old) == FIB_NONE);
+	flow_stop(f);
 }
 
 static void nothing_lost_over_rekeys(struct sim *s)
@@ -245,6 +273,7 @@ static void on_demand(struct sim *s)
 
 static const struct sim_case cases[] = {
 	{"on-demand", on_demand},
+	{"another-address", another_address},
 	{"nothing-lost-over-rekeys", nothing_lost_over_rekeys},
 	{"nothing-lost-with-reordering", nothing_lost_with_reordering},
 	{"no-gap-with-loss", no_gap_with_loss},
