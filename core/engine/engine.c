@@ -314,7 +314,10 @@ static void handle_event(struct engine *e, struct event *ev, uint64_t now)
 	case EVENT_PACKET:
 		if (p)
 			liveness_heard(&e->peers, p, now);
-		if (p && ev->protocol == GRE_PROTO_NHRP)
+		if (p && s->created_ns < p->run_ns)
+			atomic_fetch_add_explicit(&e->control->counters.dropped[DROP_REPLAY], 1,
+				memory_order_relaxed);
+		else if (p && ev->protocol == GRE_PROTO_NHRP)
 			nhrp_receive(&e->nhrp, p, ev->data, ev->len, &ev->remote, now);
 		else if (p)
 			frames_receive(

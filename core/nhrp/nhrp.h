@@ -66,6 +66,9 @@ struct binding {
 struct nhs_client {
 	uint32_t first; /* binding; NHRP_NONE */
 	struct timer expiry;
+	uint64_t run_ns;    /* of the peer, when these were noted: */
+	uint32_t newest[2]; /* request id of its last registration, IPv4 and IPv6 */
+	bool have_newest[2];
 	struct bucket requests;  /* resolutions it may ask */
 	struct bucket orders;    /* resolutions that make it punch */
 	struct bucket redirects; /* traffic indications to it */

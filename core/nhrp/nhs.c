@@ -81,6 +81,7 @@ void nhs_peer_down(struct nhrp *n, struct peer *p, uint64_t now)
 	while (n->clients[p->id].first != NHRP_NONE)
 		unbind(n, p, &n->clients[p->id].first, p->reason, now);
 	timer_disarm(n->timers, &n->clients[p->id].expiry);
+	n->clients[p->id].have_newest[0] = n->clients[p->id].have_newest[1] = false;
 }
 
 static void arm_expiry(struct nhrp *n, struct nhs_client *c)
@@ -228,12 +229,27 @@ static void forget_others(
 	}
 }
 
+/* A registration that was overtaken by a later one: what it says is no longer so. */
+static bool overtaken(struct nhrp *n, const struct peer *p, const struct nhrp_packet *request)
+{
+	struct nhs_client *c = &n->clients[p->id];
+	unsigned family = request->proto_family == 6;
+	if (c->run_ns != p->run_ns)
+		c->have_newest[0] = c->have_newest[1] = false;
+	c->run_ns = p->run_ns;
+	if (c->have_newest[family] && (int32_t)(request->request_id - c->newest[family]) < 0)
+		return true;
+	c->have_newest[family] = true;
+	c->newest[family] = request->request_id;
+	return false;
+}
+
 void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 	const struct endpoint *from, uint64_t now)
 {
 	const struct ip_addr *own = nhrp_own_address(n, request->proto_family);
 	struct ip_addr seen = nhrp_nbma(request, &from->addr);
-	if (request->cies.n == 0)
+	if (request->cies.n == 0 || overtaken(n, p, request))
 		return;
 	bool misdirected = !own ||
 		(!addr_equal(&request->dst_proto, own) &&

@@ -84,6 +84,7 @@ struct peer {
 	bool restarting;      /* it will be back in seconds: its routes wait for it */
 	uint32_t lost_index;  /* of the session that the RESET was about */
 
+	uint64_t run_ns; /* sessions made before are of a life of the peer that is over */
 	uint32_t current, previous, next;                /* sessions; SESSION_NONE */
 	uint8_t timestamp[HANDSHAKE_TIMESTAMP_LEN];      /* of its last confirmed INITIATION */
 	uint8_t next_timestamp[HANDSHAKE_TIMESTAMP_LEN]; /* of the one that made `next` */

@@ -325,10 +325,17 @@ static void check_source(struct node *n, const struct pkt *p)
 			cert->name);
 }
 
+static bool dropped_after_opening(uint8_t why)
+{
+	return why == DROP_NO_SESSION || why == DROP_NO_ROUTE || why == DROP_BAD_SOURCE ||
+		why == DROP_BAD_INNER || why == DROP_HAIRPIN_REFUSED || why == DROP_TTL_EXCEEDED ||
+		why == DROP_TOO_BIG || why == DROP_MULTICAST_FILTERED || why == DROP_ECN_ILLEGAL;
+}
+
 void invariant_verdict(struct node *n, const struct pkt *p)
 {
 	struct invariants *v = &n->invariants;
-	if (!v->arrival.sealed || p->verdict == PKT_DROP)
+	if (!v->arrival.sealed || (p->verdict == PKT_DROP && !dropped_after_opening(p->drop)))
 		return;
 	v->arrival.opened = true;
 	if (v->arrival.number == 0)

@@ -3,7 +3,9 @@
 #include "test/sim/world.h"
 
 #include "core/engine/node.h"
+#include "core/wire/gre.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define RTT MS(40)
@@ -208,6 +210,76 @@ static void hub_away_for_long(struct sim *s)
 	world_start_node(w, hub);
 	WAIT_FOR(s, S(14), node_ready(alice));
 	CHECK_EQ(s, node_nhrp_count(hub, "binding"), 1);
+}
+
+struct held {
+	struct node *from;
+	bool holding;
+	unsigned n;
+	struct dgram *v[8];
+};
+
+/* Somebody on the way keeps what the control loop of one node seals. */
+static bool hold(void *ctx, struct host *to, struct dgram *d)
+{
+	struct held *h = ctx;
+	(void)to;
+	if (!h->holding || d->origin != h->from->host || h->n == 8 ||
+		gre_classify(d->data, d->len) != GRE_SEALED || (d->data[7] & 15) != 0)
+		return true;
+	h->v[h->n++] = net_copy(d);
+	return false;
+}
+
+static void let_go(struct world *w, struct held *h)
+{
+	h->holding = false;
+	for (; h->n > 0; h->n--) {
+		struct dgram *d = h->v[h->n - 1];
+		net_inject(w->internet, &d->src, &d->dst, d->data, d->len);
+		free(d);
+	}
+	sim_run(w->sim, S(1));
+}
+
+/*
+ * What was said first and arrives last does not count: a registration without the LAN that one with it
+ * has overtaken, the purge and CLOSE of a daemon that has been started again.
+ */
+static void late_words_undo_nothing(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_FULL_CONE);
+	struct held held = {.from = alice};
+	struct nhrp_view v;
+	world_lan(w, alice, "192.168.1.0/24");
+	world_up(w);
+	w->net.tap = hold;
+	w->net.tap_ctx = &held;
+
+	held.holding = true;
+	node_unroute(alice, "192.168.1.0/24");
+	sim_run(s, MS(100));
+	CHECK(s, held.n > 0);
+	held.holding = false;
+	node_route(alice, "192.168.1.0/24", NULL, ROUTE_TYPE_OTHER);
+	sim_run(s, MS(100));
+	let_go(w, &held);
+	CHECK(s, node_nhrp(hub, "binding", "192.168.1.0/24", &v));
+
+	held.holding = true;
+	node_stop(alice);
+	sim_run(s, MS(100));
+	CHECK(s, held.n >= 2);
+	held.holding = false;
+	world_start_node(w, alice);
+	WAIT_FOR(s, S(1), node_ready(alice));
+	let_go(w, &held);
+	CHECK(s, node_up(hub, alice));
+	CHECK(s, node_nhrp(hub, "binding", "10.0.0.11/32", &v));
+	CHECK(s, node_nhrp(hub, "binding", "192.168.1.0/24", &v));
 }
 
 /* What a member's FIB says of an overlay address: the name of who is behind it, or "". */
@@ -550,6 +622,7 @@ static const struct sim_case cases[] = {
 	{"hub-restart-with-traffic", hub_restart_with_traffic},
 	{"hub-restart-while-idle", hub_restart_while_idle},
 	{"hub-away-for-long", hub_away_for_long},
+	{"late-words-undo-nothing", late_words_undo_nothing},
 	{"members-are-renumbered", members_are_renumbered},
 	{"spoke-restart", spoke_restart},
 	{"restart-with-an-old-clock", restart_with_an_old_clock},
