@@ -84,6 +84,11 @@ static void send_next(void *ctx, void *arg)
 	(void)arg;
 	if (f->stopped || (f->limit && f->n == f->limit))
 		return;
+	if (f->offset_ns) {
+		sim_at(f->traffic->sim, f->traffic->sim->now + f->offset_ns, send_next, f, NULL);
+		f->offset_ns = 0;
+		return;
+	}
 	if (f->n == f->cap) {
 		f->cap = f->cap ? f->cap * 2 : 64;
 		f->packets = realloc(f->packets, f->cap * sizeof *f->packets);

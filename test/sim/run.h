@@ -16,7 +16,8 @@ struct sim_case {
 bool sim_try(const struct sim_case *c, uint64_t seed, const void *input, bool trace,
 	struct sim_report *report);
 /*
- * The main of a scenario program: sim_NAME [--seed N] [--count N] [--case TEXT] [--trace] [--list].
+ * The main of a scenario program: sim_NAME [--seed N] [--count N] [--jobs N] [--case TEXT] [--trace]
+ * [--list]. Seeds are shared out to N processes.
  * Every case whose name contains TEXT runs once for each of the seeds N .. N + count - 1. Exit status
  * 0: all passed, 1: some failed, 2: usage.
  */
