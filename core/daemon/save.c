@@ -26,7 +26,7 @@ int save_open(struct node *n)
 		struct save *s = &n->saves[n->n_saves];
 		*s = (struct save){.node = n, .file = (enum save_file)n->n_saves};
 		s->work.data = s;
-		int rc = uv_mutex_init(&s->writing);
+		int rc = uv_sem_init(&s->written, 0);
 		if (rc != 0)
 			return rc;
 	}
@@ -37,7 +37,7 @@ void save_close(struct node *n)
 {
 	while (n->n_saves > 0) {
 		struct save *s = &n->saves[--n->n_saves];
-		uv_mutex_destroy(&s->writing);
+		uv_sem_destroy(&s->written);
 		free(s->data);
 		free(s->waiting);
 	}
@@ -45,10 +45,14 @@ void save_close(struct node *n)
 
 static void write_now(struct save *s)
 {
-	uv_mutex_lock(&s->writing);
 	s->errors = (struct config_errors){0};
 	s->rc = write_file(s, s->data, s->len, &s->errors);
-	uv_mutex_unlock(&s->writing);
+}
+
+static void say_failure(const struct save *s, const char *why, unsigned times)
+{
+	env_log(&s->node->env, LOG_WARN, "%s is not saved, %u times: %.*s", names[s->file], times,
+		(int)strcspn(why, "\n"), why);
 }
 
 static void report(struct save *s)
@@ -60,8 +64,7 @@ static void report(struct save *s)
 	if (s->rc == 0)
 		return;
 	if (log_limit_take(&n->save_limit, os_now_ns(), &times))
-		env_log(&n->env, LOG_WARN, "%s not saved, %u times: %.*s", names[s->file], times,
-			(int)strcspn(s->errors.text, "\n"), s->errors.text);
+		say_failure(s, s->errors.text, times);
 	if (s->file != SAVE_BUNDLE)
 		engine_save_failed(n->engine);
 }
@@ -70,7 +73,9 @@ static void begin(struct save *s);
 
 static void on_work(uv_work_t *work)
 {
-	write_now(work->data);
+	struct save *s = work->data;
+	write_now(s);
+	uv_sem_post(&s->written);
 }
 
 static void on_done(uv_work_t *work, int status)
@@ -81,8 +86,10 @@ static void on_done(uv_work_t *work, int status)
 	s->data = NULL;
 	if (s->node->stopping)
 		return; /* save_finish has seen to the rest */
-	if (status == 0)
+	if (status == 0) {
+		uv_sem_wait(&s->written); /* it is there already */
 		report(s);
+	}
 	s->data = s->waiting;
 	s->len = s->waiting_len;
 	s->waiting = NULL;
@@ -102,12 +109,8 @@ static void begin(struct save *s)
 static void write_last(struct save *s, const void *data, size_t len)
 {
 	struct config_errors errors = {0};
-	uv_mutex_lock(&s->writing); /* what a thread has in hand comes first */
-	int rc = write_file(s, data, len, &errors);
-	uv_mutex_unlock(&s->writing);
-	if (rc != 0)
-		env_log(&s->node->env, LOG_WARN, "%s not saved: %.*s", names[s->file],
-			(int)strcspn(errors.text, "\n"), errors.text);
+	if (write_file(s, data, len, &errors) != 0)
+		say_failure(s, errors.text, 1);
 }
 
 void save_finish(struct node *n)
@@ -115,14 +118,17 @@ void save_finish(struct node *n)
 	for (unsigned i = 0; i < n->n_saves; i++) {
 		struct save *s = &n->saves[i];
 		bool queued = s->busy && uv_cancel((uv_req_t *)&s->work) == 0;
+		if (s->busy && !queued) { /* a thread has it in hand, or is through with it */
+			uv_sem_wait(&s->written);
+			if (s->rc != 0)
+				say_failure(s, s->errors.text, 1);
+		}
 		if (s->waiting)
 			write_last(s, s->waiting, s->waiting_len);
 		else if (queued)
 			write_last(s, s->data, s->len);
 		free(s->waiting);
 		s->waiting = NULL;
-		uv_mutex_lock(&s->writing); /* begun before, and nothing came after it */
-		uv_mutex_unlock(&s->writing);
 	}
 }
 

@@ -80,7 +80,7 @@ def disk_full(lab):
     faults.set("file_write", errno.ENOSPC)
     expect(world.hub.stop() == 0, "the hub did not end well")
     faults.clear("file_write")
-    expect(world.hub.logged(r"not saved: .*registry.*No space"), "no word of the disk")
+    expect(world.hub.logged(r"registry is not saved.*No space"), "no word of the disk")
     with open(registry(world.hub), "rb") as f:
         expect(f.read() == old, "the old file is gone")
     expect(not leftovers(world.hub), "left behind: %s" % leftovers(world.hub))
