@@ -135,6 +135,10 @@ void save_finish(struct node *n)
 void save_write(struct node *n, enum save_file file, const void *data, size_t len)
 {
 	struct save *s = &n->saves[file];
+	if (n->stopping && !s->busy) { /* nobody waits for us any more */
+		write_last(s, data, len);
+		return;
+	}
 	uint8_t *copy = malloc(len ? len : 1);
 	if (!copy)
 		return;

@@ -137,16 +137,25 @@ static void rekey(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 	sooner(next, at > now ? at : now + NS_PER_S);
 }
 
+/* Our box may have forgotten everything, and only we can show the hubs where we are now. */
+static void show_hubs(struct peers *t, uint64_t now)
+{
+	for (unsigned i = 0; i < t->n_hubs; i++) {
+		struct peer *hub = &t->v[t->hubs[i]];
+		uint64_t rx = stat_of(&t->sessions->paths[hub->id].last_rx_ns);
+		if (hub->path == PATH_UP && ts_since(rx, now) >= PING_AFTER_NS)
+			liveness_ping(t, hub, now);
+	}
+}
+
 static void suspend(struct peers *t, struct peer *p, const char *why, uint64_t now, uint64_t *next)
 {
 	sooner(next, now + SUSPENDED_PING_NS);
 	peer_set_path(t, p, PATH_SUSPENDED, why, now);
 	if (p->hub)
 		hubs_retry(t, p, now);
-	/* Our box may have forgotten everything, and only we can show the hubs where we are now. */
-	for (unsigned i = 0; !p->hub && !t->is_hub && i < t->n_hubs; i++)
-		if (t->v[t->hubs[i]].path == PATH_UP)
-			liveness_ping(t, &t->v[t->hubs[i]], now);
+	if (!p->hub && !t->is_hub)
+		show_hubs(t, now);
 }
 
 /* User data that nothing answers, a flow that breaks off, and silence longer than keepalives allow. */
