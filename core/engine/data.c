@@ -160,11 +160,8 @@ const struct ip_addr *data_own_address(const struct plane *plane, uint8_t family
 	return NULL;
 }
 
-bool data_answer_icmp(struct worker *w, struct pkt *p, const struct ip_addr *from,
-	enum icmp_kind kind, uint32_t mtu, uint64_t now)
+bool data_answer_icmp(struct pkt *p, const struct ip_addr *from, enum icmp_kind kind, uint32_t mtu)
 {
-	if (!bucket_take(&w->icmp, NS_PER_S / 100, 50, now))
-		return false;
 	int len = icmp_error(p->data, PKT_ROOM, p->data, p->len, kind, mtu, from);
 	if (len < 0)
 		return false;

@@ -43,8 +43,7 @@ struct session *data_direct_session(const struct worker *w, uint32_t peer);
 /* Our first address of a family, or NULL. */
 const struct ip_addr *data_own_address(const struct plane *plane, uint8_t family);
 /* Turns the packet into an ICMP error about itself, from `from`. False: none may or can be sent. */
-bool data_answer_icmp(struct worker *w, struct pkt *p, const struct ip_addr *from,
-	enum icmp_kind kind, uint32_t mtu, uint64_t now);
+bool data_answer_icmp(struct pkt *p, const struct ip_addr *from, enum icmp_kind kind, uint32_t mtu);
 /* The second pass. */
 void data_seal_planned(struct worker *w, struct pkt_batch *b, uint64_t now);
 

@@ -71,7 +71,8 @@ static void multicast_from_tun(struct worker *w, struct pkt *p, const struct ip_
 static void unreachable_to_tun(struct worker *w, struct pkt *p, const struct ip_view *ip,
 	enum icmp_kind kind, enum drop_reason why, uint64_t now)
 {
-	if (!data_answer_icmp(w, p, &ip->dst, kind, 0, now)) {
+	if (!bucket_take(&w->icmp, NS_PER_S / ICMP_PER_S, ICMP_BURST, now) ||
+		!data_answer_icmp(p, &ip->dst, kind, 0)) {
 		data_drop(w, p, why);
 		return;
 	}

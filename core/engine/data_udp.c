@@ -45,12 +45,15 @@ static void redirect(struct worker *w, const struct session *s, const struct pkt
 }
 
 /* Answers the sender, by the session that the packet came in. */
-static void icmp_to_peer(struct worker *w, const struct session *s, struct pkt *p,
-	enum icmp_kind kind, uint32_t mtu, enum drop_reason why, uint32_t *plan, uint64_t now)
+static void icmp_to_peer(struct worker *w, struct session *s, struct pkt *p, enum icmp_kind kind,
+	uint32_t mtu, enum drop_reason why, uint32_t *plan, uint64_t now)
 {
+	/* Each peer has its own measure, so that one does not use up what tells others of their path. */
 	struct session *back = data_direct_session(w, s->peer);
 	const struct ip_addr *own = data_own_address(w->plane, p->data[0] >> 4 == 6 ? 6 : 4);
-	if (!back || !own || !data_answer_icmp(w, p, own, kind, mtu, now)) {
+	if (!back || !own ||
+		!bucket_take_shared(&s->icmp, NS_PER_S / ICMP_PER_S, ICMP_BURST, now) ||
+		!data_answer_icmp(p, own, kind, mtu)) {
 		data_drop(w, p, why);
 		return;
 	}
@@ -59,8 +62,8 @@ static void icmp_to_peer(struct worker *w, const struct session *s, struct pkt *
 }
 
 /* Overlay in, overlay out: what a router does, without the kernel. */
-static void hairpin(struct worker *w, const struct session *s, struct pkt *p,
-	const struct ip_view *ip, const struct fib_hop *hop, uint32_t *plan, uint64_t now)
+static void hairpin(struct worker *w, struct session *s, struct pkt *p, const struct ip_view *ip,
+	const struct fib_hop *hop, uint32_t *plan, uint64_t now)
 {
 	if (!w->plane->hub || hop->peer == s->peer) {
 		data_drop(w, p, DROP_HAIRPIN_REFUSED);

@@ -53,6 +53,8 @@ struct event {
 #define WORKER_RECENT      1024 /* destinations remembered as sent to by way of the hub */
 #define WORKER_LIMITS      256
 #define WORKER_EVENTS      256
+#define ICMP_PER_S         100 /* ICMP errors to one peer, or to our own TUN by one worker */
+#define ICMP_BURST         50
 #define WORKER_EVENTS_KEPT (WORKER_EVENTS / 2) /* for events that a session vouches for */
 
 struct worker_counters { /* written by the worker, read by anybody */

@@ -53,6 +53,13 @@ static void control_packet(struct fixture_node *from, uint32_t peer, uint64_t no
 	data_from_udp(&hub->workers[0], &batch, now);
 }
 
+/* As if its routes sent the packet to the hub. */
+static void from_tun_by_hub(struct fixture_node *f)
+{
+	fixture_route(f, "8.8.8.0/24", "10.77.0.1", FIB_OVERLAY, FIB_KERNEL);
+	from_tun(f);
+}
+
 /* A flood of handshakes that comes by the workers: half of the ring stays free for what opened. */
 static void strangers_do_not_fill_the_ring(void **state)
 {
@@ -135,12 +142,35 @@ static void unknown_data_of_one_source_once_a_second(void **state)
 	assert_int_equal(events(EVENT_UNKNOWN), 1);
 }
 
+/* One that earns ICMP errors without end does not keep others from hearing of theirs. */
+static void icmp_errors_have_a_rate_per_member(void **state)
+{
+	(void)state;
+	unsigned answered = 0;
+	for (unsigned i = 0; i < 200; i++) {
+		packet("10.77.0.11", "8.8.8.8", 64, 100);
+		from_tun_by_hub(a);
+		deliver(hub, SPOKE_A);
+		answered += batch.v[0].verdict == PKT_SEND_UDP;
+	}
+	assert_int_equal(answered, ICMP_BURST);
+	packet("10.77.0.12", "8.8.8.8", 64, 100);
+	from_tun_by_hub(b);
+	deliver(hub, SPOKE_B);
+	assert_int_equal(batch.v[0].verdict, PKT_SEND_UDP);
+	/* Nor our own programs. */
+	packet("10.77.0.1", "8.8.8.8", 64, 100);
+	from_tun(hub);
+	assert_int_equal(batch.v[0].verdict, PKT_WRITE_TUN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(strangers_do_not_fill_the_ring),
 		CASE(a_member_may_ask_so_much_of_the_control_loop),
 		CASE(multicast_has_a_rate_per_member),
+		CASE(icmp_errors_have_a_rate_per_member),
 		CASE(unknown_data_of_one_source_once_a_second),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
