@@ -255,6 +255,114 @@ static void one_client_has_so_many_bindings(struct sim *s)
 	CHECK(s, node_ready(b.bob));
 }
 
+/* ---- Full tables -------------------------------------------------------------------------------- */
+
+static struct ip_addr numbered(const char *base, unsigned i)
+{
+	struct ip_addr a;
+	if (!addr_parse(base, &a))
+		abort();
+	a.bytes[2] = (uint8_t)(i >> 8);
+	a.bytes[3] = (uint8_t)i;
+	return a;
+}
+
+static uint64_t full(const struct node *n)
+{
+	return n->engine->peers.dropped[DROP_TABLE_FULL];
+}
+
+/* Resolutions, punches and shortcuts of a spoke: each to the brim and over, and what is freed is used again. */
+static void tables_of_a_spoke_fill_and_recover(struct sim *s)
+{
+	struct bed b = bed_new(s);
+	node_route(b.liar, "192.168.0.0/16", "10.0.0.1", ROUTE_TYPE_OVERLAY);
+	world_up(b.w);
+	sim_run(s, S(1));
+	struct nhrp *n = &b.liar->engine->nhrp;
+	struct peers *t = &b.liar->engine->peers;
+	/* Resolutions: all asked at one moment, when no answer has come. */
+	for (unsigned i = 0; i < NHRP_RESOLUTIONS + 10; i++) {
+		struct ip_addr target = numbered("192.168.0.0", i + 1);
+		nhrp_want(n, &target, node_now(b.liar));
+	}
+	CHECK_EQ(s, full(b.liar), 10);
+	node_settle(b.liar);
+	sim_run(s, S(30)); /* refused, or not answered: these give way */
+	struct ip_addr later = numbered("192.168.0.0", 5000);
+	uint64_t asked = node_nhrp_counters(b.liar).out[NHRP_RESOLUTION_REQUEST];
+	nhrp_want(n, &later, node_now(b.liar));
+	node_settle(b.liar);
+	CHECK_EQ(s, full(b.liar), 10);
+	CHECK_EQ(s, node_nhrp_counters(b.liar).out[NHRP_RESOLUTION_REQUEST], asked + 1);
+	/* Punches: the oldest gives way, and half a minute later all are over. */
+	struct candidate at = {.endpoint = {.addr = b.bob->host->iface.addrs[0], .port = 4754}};
+	uint8_t key[KEY_LEN] = {1};
+	for (unsigned i = 0; i < 2 * PUNCH_MAX; i++) {
+		struct action a;
+		punch_start(t, 1000 + i, key, b.bob->cert.static_key, &at, 1, node_now(b.liar));
+		while (engine_next_action(b.liar->engine, &a))
+			;
+	}
+	unsigned used = 0, newest = 0;
+	for (unsigned i = 0; i < PUNCH_MAX; i++) {
+		used += t->punches[i].used;
+		newest += t->punches[i].used && t->punches[i].token_id >= 1000 + PUNCH_MAX;
+	}
+	CHECK_EQ(s, used, PUNCH_MAX);
+	CHECK(s, newest > 0);
+	node_settle(b.liar);
+	sim_run(s, S(31));
+	for (unsigned i = 0; i < PUNCH_MAX; i++)
+		CHECK(s, !t->punches[i].used);
+	/* Shortcuts. */
+	struct peer *hub = peer_of(b.liar, b.hub);
+	unsigned before = node_nhrp_count(b.liar, "shortcut");
+	for (unsigned i = 0; i < NHRP_SHORTCUTS + 10; i++) {
+		struct ip_addr target = numbered("192.168.0.0", i + 1);
+		struct prefix host = prefix_host(&target);
+		shortcut_install(n, &host, &target, hub, 600, node_now(b.liar));
+	}
+	CHECK_EQ(s, node_nhrp_count(b.liar, "shortcut"), NHRP_SHORTCUTS);
+	CHECK_EQ(s, full(b.liar), 20 + before);
+	shortcut_remove(n, &n->shortcuts[77], "to make room", node_now(b.liar));
+	struct prefix host = prefix_host(&later);
+	shortcut_install(n, &host, &later, hub, 600, node_now(b.liar));
+	CHECK(s, shortcut_for(n, &later) != NULL);
+	CHECK_EQ(s, full(b.liar), 20 + before);
+	node_crash(b.liar); /* nobody granted these shortcuts */
+}
+
+/* A registry of eight peers has room for 32 bindings: code 5, until somebody goes. */
+static void a_full_registry_says_so_and_recovers(struct sim *s)
+{
+	struct bed b = bed_new(s);
+	world_grant(b.liar, "10.66.0.0/16");
+	world_grant(b.bob, "10.67.0.0/16");
+	for (unsigned i = 0; i < 12; i++) {
+		char prefix[32];
+		snprintf(prefix, sizeof prefix, "10.66.%u.0/24", i);
+		world_register(b.liar, prefix);
+		snprintf(prefix, sizeof prefix, "10.67.%u.0/24", i);
+		world_register(b.bob, prefix);
+	}
+	b.hub->config.max_peers = 4; /* 16 bindings */
+	world_sign(b.w);
+	world_start_node(b.w, b.hub);
+	world_start_node(b.w, b.liar);
+	sim_run(s, S(1));
+	world_start_node(b.w, b.bob);
+	sim_run(s, S(1));
+	CHECK_EQ(s, node_nhrp_count(b.hub, "binding"), 16);
+	struct nhrp_view v;
+	CHECK(s, node_nhrp(b.hub, "refused", NULL, &v));
+	CHECK_EQ(s, v.code, NHRP_CODE_NO_RESOURCES);
+	CHECK(s, node_up(b.hub, b.bob));
+	node_stop(b.liar);
+	sim_run(s, S(250)); /* its next registration */
+	CHECK_EQ(s, node_nhrp_count(b.hub, "binding"), 14);
+}
+
 /* ---- Too much ----------------------------------------------------------------------------------- */
 
 static void ask_for(struct node *liar, struct node *hub, const struct ip_addr *target)
@@ -374,6 +482,8 @@ static void redirects_that_are_ignored(struct sim *s)
 static const struct sim_case cases[] = {
 	{"ten-thousand-foreign-registrations", ten_thousand_foreign_registrations},
 	{"one-client-has-so-many-bindings", one_client_has_so_many_bindings},
+	{"tables-of-a-spoke-fill-and-recover", tables_of_a_spoke_fill_and_recover},
+	{"a-full-registry-says-so-and-recovers", a_full_registry_says_so_and_recovers},
 	{"resolutions-of-one-spoke", resolutions_of_one_spoke},
 	{"punch-orders-for-one-target", punch_orders_for_one_target},
 	{"redirects-to-one-spoke", redirects_to_one_spoke},
