@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG     128
+#define BACKLOG     1024 /* a crowd that says nothing must not make others knock again */
 #define RUN_DIR     "/run/warren"
 #define SOCKET_MODE 0660
 

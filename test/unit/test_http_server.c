@@ -386,7 +386,7 @@ static void idle_ones_do_not_keep_others_out(void **state)
 		for (unsigned i = 0; i < 1000; i++)
 			open += fds[i] >= 0;
 		/* Both ends are ours here; the server's are as many as it may have. */
-		assert_in_range(count_fds(), before + open, before + open + 2 * CLIENTS_MAX + 8);
+		assert_true(count_fds() <= before + open + 2 * CLIENTS_MAX + 8);
 		served_in_time(local);
 		close_many(fds, 1000);
 	}
