@@ -164,6 +164,7 @@ struct nhrp {
 
 	struct binding *bindings;
 	uint32_t max_bindings, n_bindings, binding_hint;
+	uint32_t n_registered;      /* of them, those that are routes */
 	struct nhs_client *clients; /* by peer id */
 	struct refusal refusals[NHRP_REFUSALS];
 	unsigned n_refusals;

@@ -39,6 +39,7 @@ static void unbind(struct nhrp *n, struct peer *p, uint32_t *link, const char *w
 	*link = b->next;
 	b->used = false;
 	n->n_bindings--;
+	n->n_registered -= !is_host(b);
 	if (is_host(b)) {
 		fib_neighbour_remove(n->fib, &b->prefix.addr, p->id);
 	} else {
@@ -126,6 +127,15 @@ static unsigned count_bindings(const struct nhrp *n, uint32_t peer)
 	return count;
 }
 
+/* Clients may take half of the routes: the others are for what the kernel says. */
+static bool room_for_binding(const struct nhrp *n, const struct peer *p,
+	const struct prefix *prefix, const struct ip_addr *gateway)
+{
+	struct binding b = {.prefix = *prefix, .gateway = *gateway};
+	return n->n_bindings < n->max_bindings && count_bindings(n, p->id) < NHRP_CLIENT_MAX &&
+		(is_host(&b) || n->n_registered < n->fib->routes.max_entries / 2);
+}
+
 /* Code 14: another key holds the address and is alive. A dead one gives way. */
 static bool held_by_another(struct nhrp *n, struct peer *p, const struct ip_addr *a, uint64_t now)
 {
@@ -157,7 +167,7 @@ static uint8_t bind(struct nhrp *n, struct peer *p, const struct prefix *prefix,
 	char name[64], text[PREFIX_TEXT_MAX];
 	struct binding *b = find_binding(n, p->id, prefix);
 	if (!b) {
-		if (n->n_bindings == n->max_bindings || count_bindings(n, p->id) >= NHRP_CLIENT_MAX)
+		if (!room_for_binding(n, p, prefix, gateway))
 			return NHRP_CODE_NO_RESOURCES;
 		uint32_t i = n->binding_hint;
 		while (n->bindings[i].used)
@@ -182,6 +192,7 @@ static uint8_t bind(struct nhrp *n, struct peer *p, const struct prefix *prefix,
 			return NHRP_CODE_NO_RESOURCES;
 		n->clients[p->id].first = i;
 		n->n_bindings++;
+		n->n_registered += !is_host(b);
 		if (!is_host(b))
 			kernel_sync(n, prefix);
 		env_log(n->env, LOG_INFO, "%s: registered %s", peer_name(p, name),

@@ -351,6 +351,40 @@ static void probes(struct sim *s)
 	CHECK_EQ(s, answered, 80);
 }
 
+/*
+ * Somebody who saw a spoke's INITIATION, and knows its key, answers it a thousand times a second: 20 of those
+ * are looked into, and the hub's own answer counts when it comes.
+ */
+static void forged_responses(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/8");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/8", NAT_NONE);
+	world_sign(w);
+	world_start_node(w, alice);
+	struct peers *t = &alice->engine->peers;
+	struct peer *p = peer_find(t, hub->cert.static_key);
+	WAIT_FOR(s, S(1), p->init.active);
+	struct pen *pen = pen_new(w, alice);
+	uint8_t data[GRE_PLAIN_LEN + 300], key[KEY_LEN];
+	cookie_mac1_key(key, alice->cert.static_key);
+	for (unsigned i = 0; i < 3000; i++) {
+		struct endpoint from = anywhere(s, 4);
+		rng_fill(&s->rng, data, sizeof data);
+		gre_handshake_write(data);
+		store_u32(data + 4, 0x02010000);
+		store_u32(data + 8, i + 1);
+		store_u32(data + 12, p->init.hs.local_index);
+		cookie_stamp_mac1(data + GRE_PLAIN_LEN, sizeof data - GRE_PLAIN_LEN, key);
+		CHECK_EQ(s, pen_write(pen, &from, data, sizeof data, false), 0);
+		sim_run(s, MS(1));
+	}
+	CHECK_RANGE(s, t->dropped[DROP_HANDSHAKE_REFUSED], 60, 82);
+	CHECK_EQ(s, t->dropped[DROP_RATE_LIMITED], 3000 - t->dropped[DROP_HANDSHAKE_REFUSED]);
+	world_start_node(w, hub);
+	WAIT_FOR(s, S(6), node_ready(alice));
+}
+
 /* ---- Half-open handshakes ------------------------------------------------------------------------ */
 
 static uint32_t count_half_open(const struct node *n)
@@ -734,6 +768,7 @@ static const struct sim_case cases[] = {
 	{"amplification", amplification},
 	{"amplification-of-known-indices", amplification_of_known_indices},
 	{"probes", probes},
+	{"forged-responses", forged_responses},
 	{"half-open-handshakes-are-bounded", half_open_handshakes_are_bounded},
 	{"the-peer-table-says-that-it-is-full", the_peer_table_says_that_it_is_full},
 	{"joins-while-20000-a-second-arrive", joins_while_20000_a_second_arrive},

@@ -363,6 +363,31 @@ static void a_full_registry_says_so_and_recovers(struct sim *s)
 	CHECK_EQ(s, node_nhrp_count(b.hub, "binding"), 14);
 }
 
+/* What clients register does not crowd out the hub's own routes. */
+static void clients_take_half_of_the_routes(struct sim *s)
+{
+	struct bed b = bed_new(s);
+	world_grant(b.liar, "10.66.0.0/16");
+	for (unsigned i = 0; i < 16; i++) {
+		char prefix[32];
+		snprintf(prefix, sizeof prefix, "10.66.%u.0/24", i);
+		world_register(b.liar, prefix);
+	}
+	b.hub->config.max_routes = 24;
+	world_up(b.w);
+	sim_run(s, S(1));
+	CHECK_EQ(s, b.hub->engine->nhrp.n_registered, 12);
+	struct nhrp_view v;
+	CHECK(s, node_nhrp(b.hub, "refused", NULL, &v));
+	CHECK_EQ(s, v.code, NHRP_CODE_NO_RESOURCES);
+	struct route_view r;
+	node_route(b.hub, "172.20.0.0/16", NULL, ROUTE_TYPE_OTHER);
+	CHECK(s, node_route_view(b.hub, "kernel", "172.20.0.0/16", &r));
+	node_stop(b.liar);
+	sim_run(s, S(1));
+	CHECK_EQ(s, b.hub->engine->nhrp.n_registered, 0);
+}
+
 /* ---- Too much ----------------------------------------------------------------------------------- */
 
 static void ask_for(struct node *liar, struct node *hub, const struct ip_addr *target)
@@ -484,6 +509,7 @@ static const struct sim_case cases[] = {
 	{"one-client-has-so-many-bindings", one_client_has_so_many_bindings},
 	{"tables-of-a-spoke-fill-and-recover", tables_of_a_spoke_fill_and_recover},
 	{"a-full-registry-says-so-and-recovers", a_full_registry_says_so_and_recovers},
+	{"clients-take-half-of-the-routes", clients_take_half_of_the_routes},
 	{"resolutions-of-one-spoke", resolutions_of_one_spoke},
 	{"punch-orders-for-one-target", punch_orders_for_one_target},
 	{"redirects-to-one-spoke", redirects_to_one_spoke},
