@@ -80,7 +80,8 @@ static void tell_link(struct netmon *m, const struct nlmsghdr *nlh, const struct
 	if (nlh->nlmsg_type == RTM_DELLINK || !rtnl_has(tb[IFLA_IFNAME], 1) ||
 		!rtnl_has(tb[IFLA_MTU], sizeof(uint32_t)))
 		return;
-	snprintf(link.name, sizeof link.name, "%s", mnl_attr_get_str(tb[IFLA_IFNAME]));
+	snprintf(link.name, sizeof link.name, "%.*s",
+		(int)mnl_attr_get_payload_len(tb[IFLA_IFNAME]), mnl_attr_get_str(tb[IFLA_IFNAME]));
 	link.mtu = mnl_attr_get_u32(tb[IFLA_MTU]);
 	m->events.link(m->events.ctx, &link);
 }

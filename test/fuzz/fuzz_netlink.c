@@ -51,6 +51,12 @@ static void on_address(void *ctx, uint32_t ifindex, const struct prefix *address
 	must(address->len <= addr_bits(address->addr.family));
 }
 
+static void on_link(void *ctx, const struct kernel_link *link)
+{
+	(void)ctx;
+	must(memchr(link->name, '\0', sizeof link->name) != NULL);
+}
+
 static void draw(void *ctx, void *out, size_t len)
 {
 	(void)ctx;
@@ -78,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		m.events.ctx = &told;
 		m.events.route = on_route;
 		m.events.address = on_address;
+		m.events.link = on_link;
 		m.tables[m.n_tables++] = RT_TABLE_LOCAL;
 		m.tables[m.n_tables++] = RT_TABLE_MAIN;
 	}
