@@ -83,6 +83,12 @@ void hubs_retry(struct peers *t, struct peer *p, uint64_t now)
 	}
 }
 
+void hubs_refresh(struct peers *t, struct peer *p, uint64_t now)
+{
+	if (now - p->resolved_at > NAMES_NS)
+		hubs_retry(t, p, now);
+}
+
 static void forget_old(struct peers *t, const struct bundle *bundle, uint64_t now)
 {
 	for (unsigned i = 0; i < t->n_hubs; i++) {

@@ -265,6 +265,8 @@ static void hub_link(struct peers *t, struct peer *p, uint64_t now, uint64_t *ne
 			liveness_ping(t, p, now);
 		sooner(next, p->ping_at + SUSPENDED_PING_NS);
 	}
+	if (p->init.active && p->path != PATH_UP)
+		hubs_refresh(t, p, now);
 	if (p->init.active || (p->path == PATH_UP && peer_has_session(p)))
 		return;
 	if (p->retry_at == TS_NEVER) {

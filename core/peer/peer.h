@@ -362,6 +362,8 @@ void hubs_resolved(
 	struct peers *t, uint32_t token, const struct endpoint *v, unsigned n, uint64_t now);
 /* Starts a handshake with where it is known to be, and looks its names up anew when they are old. */
 void hubs_retry(struct peers *t, struct peer *p, uint64_t now);
+/* In the midst of a burst of INITIATIONs: looks names up anew that are old; the burst goes where they say. */
+void hubs_refresh(struct peers *t, struct peer *p, uint64_t now);
 /* The hub that user data goes to, NULL if none has a session. without: bits of ranks left aside. */
 struct peer *hubs_preferred(const struct peers *t, uint32_t without, uint64_t now);
 

@@ -466,6 +466,7 @@ def names(lab):
     began = time.monotonic()
     until("a is registered", a.ready, 100)
     right = time.monotonic() - began
+    expect(right <= 20, "right after %.1f s" % right)
     faults.set("resolve", EAI_AGAIN, value=1000)  # dead later on
     world.hub.kill()
     world.hub.start()
