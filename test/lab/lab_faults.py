@@ -332,7 +332,8 @@ def dump_in_traffic(lab):
         a.ns.ip("addr del 192.0.2.1/32 dev other0")
         time.sleep(0.15)
     result = count.stop()
-    expect(result["lost"] == 0, "%(lost)d of %(sent)d lost" % result)
+    expect(result["unexplained"] == 0 and result["lost"] * 100 <= result["sent"],
+        "%(lost)d of %(sent)d lost, %(queues)d by full queues" % result)
     mirror_is_right(a)
     return "%(sent)d packets, %(lost)d lost, longest silence %(gap_ms).0f ms" % result
 

@@ -859,17 +859,23 @@ def udp(source_port, to_port, data):
 class Count:
     """
     Counted UDP from one namespace to another, by udpcount.c: started, ended by stop(), which
-    returns sent, lost, twice, late (more than 64 behind), gap_ms (longest silence), last (when the
-    last one came, time.monotonic()).
+    returns sent, lost, queues (how many the kernel dropped in the lab because a queue was full, as
+    on a machine that has other things to do), unexplained (lost less those), twice, late (more than
+    64 behind), gap_ms (longest silence), last (when the last one came, time.monotonic()).
     """
 
     PORT = 5000
 
     def __init__(self, source, sink, to, rate, bytes=1000, seconds=3600):
+        self.lab = source.lab
+        self.before = self.overflows()
         self.receiver = sink.spawn(helper("udpcount"), "receive", self.PORT)
         until("udpcount listens", lambda: sink.run("ss", "-Hlun", "sport", "=", ":%d" % self.PORT,
             check=False).stdout.strip())
         self.sender = source.spawn(helper("udpcount"), "send", to, self.PORT, rate, seconds, bytes)
+
+    def overflows(self):
+        return sum(ns.overflows() for ns in list(self.lab.spaces.values()))
 
     def stop(self, settle=0.3):
         self.sender.stop()
@@ -878,6 +884,8 @@ class Count:
         sent, got = json.loads(self.sender.output()), json.loads(self.receiver.output())
         result = dict(got, **{k: sent[k] for k in ("sent", "refused", "seconds")})
         result["lost"] = sent["sent"] - got["received"]
+        result["queues"] = self.overflows() - self.before
+        result["unexplained"] = max(0, result["lost"] - result["queues"])
         return result
 
 
