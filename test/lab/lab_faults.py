@@ -81,7 +81,7 @@ def killed(lab):
     for node in nodes:
         stale = {f[:-4] if f.endswith(".new") else f for f in files_of(node)} - STATE
         expect(not stale, "left behind: %s" % stale)
-    world.make_direct(timeout=40)
+    world.make_direct(timeout=70)
     return "%d kills, whole again after %.1f s at worst (seed %d)" % (kills, worst, seed)
 
 
