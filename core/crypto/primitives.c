@@ -179,7 +179,13 @@ int prim_base64_decode(uint8_t *out, size_t cap, const char *text)
 {
 	size_t text_len = strlen(text), len;
 	size_t padding = 0;
+	unsigned char bits = 0;
 
+	/* libsodium takes some bytes above 127, as negative characters, for others of the alphabet. */
+	for (size_t i = 0; i < text_len; i++)
+		bits |= (unsigned char)text[i];
+	if (bits & 0x80)
+		return ERR_MALFORMED;
 	/* The length is judged first: libsodium does not tell a full buffer from bad text. */
 	while (padding < 2 && padding < text_len && text[text_len - 1 - padding] == '=')
 		padding++;
