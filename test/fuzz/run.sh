@@ -157,12 +157,12 @@ one() {
 	[ $status = 0 ] || touch "$reports/$name.found"
 }
 
-# Keeps of the corpus and of what was found the smallest files that reach all that all of them reach.
+# Keeps of the corpus and of what was found some few files that reach every edge that all of them reach.
 minimize_one() {
 	local name=$1 corpus fresh
 	corpus=$(corpus_of "$name")
 	fresh=$(mktemp -d)
-	"$bin/fuzz_$name" -merge=1 -max_len="$(max_len "$name")" "$fresh" "$corpus" "$out/$name" \
+	"$bin/fuzz_$name" -set_cover_merge=1 -use_counters=0 -max_len="$(max_len "$name")" "$fresh" "$corpus" "$out/$name" \
 		"build/afl/found/$name/default/queue" >"$reports/$name.log" 2>&1 || {
 		tail "$reports/$name.log"
 		return 1
