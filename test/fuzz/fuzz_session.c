@@ -30,7 +30,7 @@ enum op {
 	OP_RELEASE, /* those held back arrive, the newest first */
 	OP_ROUTE,   /* a kernel route comes or goes */
 	OP_ADDRESS, /* an underlay address comes or goes; or the node is seen from another one */
-	OP_VERB,    /* what an operator may do: ping, reload, a new bundle */
+	OP_VERB,    /* what an operator may do: ping, rekey, reload, a new bundle, a restart */
 	OPS
 };
 
@@ -193,7 +193,7 @@ static void verb(struct network *n, uint8_t who, struct reader *r)
 {
 	struct net_node *node = &n->nodes[who % NET_NODES];
 	uint8_t what = read_u8(r);
-	char text[8] = {0};
+	const char *whom = n->nodes[what >> 3 & 3 ? (what >> 3 & 3) - 1 : 0].name;
 	struct engine_config config = {.holding_time_s = (uint16_t)(what * 10),
 		.redirect = what & 8,
 		.shortcut = what & 16,
@@ -206,8 +206,10 @@ static void verb(struct network *n, uint8_t who, struct reader *r)
 	unsigned bundle = what / 8 % NET_BUNDLES;
 	switch (what & 3) {
 	case 0:
-		read_copy(r, text, sizeof text - 1);
-		engine_ping(node->engine, text, what, NS_PER_S, n->now);
+		if (what & 4)
+			engine_rekey(node->engine, whom, n->now);
+		else
+			engine_ping(node->engine, whom, what, NS_PER_S, n->now);
 		break;
 	case 1:
 		engine_reconfigure(node->engine, &config, n->now);
