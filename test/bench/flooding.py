@@ -30,13 +30,11 @@ KINDS = ("garbage", "wrong-mac1", "right-mac1", "wrong-tag", "replay", "unknown"
 LOST = r".*(?:does not answer|suspend|session ended|lost our session|removed|is down|closed).*"
 
 
-def blaster_path():
-    found = os.environ.get("WARREN_BIN") or os.environ.get("WARREN_BUILD") or "build/release"
-    for sub in ("test/bench", "."):
-        path = os.path.join(found, sub, "blaster")
-        if os.access(path, os.X_OK):
-            return os.path.abspath(path)
-    return fail("no blaster under %s; build first" % found)
+def program(name):
+    """A program of test/bench, in the build that the daemons come from."""
+    build = os.environ.get("WARREN_BIN") or os.environ.get("WARREN_BUILD") or "build/release"
+    path = os.path.join(build, "test", "bench", name)
+    return os.path.abspath(path) if os.access(path, os.X_OK) else fail("no %s; build first" % path)
 
 
 def favour(process):
@@ -103,7 +101,7 @@ class Flooded:
 
     def blast(self, kind, rate, seconds, sniff=0.5, tick_us=500):
         """The blaster, started; Blast.wait has what it says."""
-        process = self.world.inet.spawn(blaster_path(), kind, "--device", "p-hub", "--mac", self.hub_mac,
+        process = self.world.inet.spawn(program("blaster"), kind, "--device", "p-hub", "--mac", self.hub_mac,
             "--to", "203.0.113.1", "--port", PORT, "--rate", rate, "--seconds", seconds, "--sniff", sniff,
             "--tick", tick_us,
             "--key", self.hub_key, "--network", self.world.ca.network)

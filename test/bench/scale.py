@@ -22,8 +22,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from flooding import Sample, expect, pick_cores, until  # noqa: E402
-from netlab import Lab, LabError, World, binaries, need_root  # noqa: E402
+from flooding import Sample, expect, pick_cores, program, until  # noqa: E402
+from netlab import Lab, LabError, World, need_root  # noqa: E402
 
 UNDERLAY = "10.64.0.0"
 SPOKE_KIB = 1400 # of a simulated one
@@ -35,9 +35,12 @@ def available_kib():
 
 
 class Crowd:
-    def __init__(self, lab, count, cores):
+    """A hub, and a process that plays so many spokes. cores: (the hub's, everybody else's); None: any."""
+
+    def __init__(self, lab, count, cores=None):
         self.lab, self.count, self.cores = lab, count, cores
-        os.sched_setaffinity(0, {cores[1]})
+        if cores:
+            os.sched_setaffinity(0, {cores[1]})
         self.world = World(lab, sites=(), hub_workers=1)
         self.hub = self.world.hub
         self.world.ca.issue(self.hub, "hub", ["10.77.0.1/16"])
@@ -47,13 +50,10 @@ class Crowd:
         self.ns.ip("route add local %s/16 dev lo" % UNDERLAY)
         self.world.hub_ns.ip("route add %s/16 via 203.0.113.2" % UNDERLAY)
 
-    def pin(self):
-        for task in os.listdir("/proc/%d/task" % self.hub.process.pid):
-            os.sched_setaffinity(int(task), {self.cores[0]})
-
     def start_hub(self):
         self.hub.start()
-        self.pin()
+        for task in os.listdir("/proc/%d/task" % self.hub.process.pid) if self.cores else ():
+            os.sched_setaffinity(int(task), {self.cores[0]})
 
     def memory_kib(self):
         with open("/proc/%d/smaps_rollup" % self.hub.process.pid) as f:
@@ -64,8 +64,7 @@ class Crowd:
 
     def begin(self, rate):
         """The crowd's process, when its engines have been made and begin."""
-        path = os.path.join(os.environ["WARREN_BIN"], "test", "bench", "spokes")
-        self.process = self.ns.spawn(path, "--root", os.path.join(self.world.ca.dir, "root.key"),
+        self.process = self.ns.spawn(program("spokes"), "--root", os.path.join(self.world.ca.dir, "root.key"),
             "--network", self.world.ca.network, "--bundle", self.world.ca.bundle_path, "--count",
             self.count, "--from", UNDERLAY, "--rate", rate)
         until("the engines are made", self.made, 120)
@@ -146,6 +145,4 @@ def main():
 
 
 if __name__ == "__main__":
-    if "WARREN_BIN" not in os.environ:
-        os.environ["WARREN_BIN"] = os.path.dirname(os.path.dirname(os.path.dirname(binaries()[0])))
     sys.exit(main())

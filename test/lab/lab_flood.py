@@ -6,14 +6,17 @@ test/bench/flood.py, with the topology in test/bench/flooding.py.
 
 import json
 import os
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench"))
-from flooding import Flooded, KINDS, Pongs, blasted  # noqa: E402
+from flooding import Flooded, KINDS, Pongs, blasted, program  # noqa: E402
+from scale import Crowd  # noqa: E402
 from netlab import expect, run, scenario, until  # noqa: E402
 
 RATE, SECONDS = 20000, 3
+CROWD = 200
 OFFER = 5e6  # bit/s: little, so that a busy machine is no excuse
 
 # Where the hub says that it went. The other kinds reach the control loop's own checks.
@@ -78,6 +81,29 @@ def joins(lab):
     blaster.stop()
     expect(flooded.hub.peer("a")["up"], "the session that was there before is gone")
     return " ".join("%.2f s" % t for t in times)
+
+
+@scenario
+def crowd(lab):
+    """Many spokes join at once, and come back by themselves when the hub was killed."""
+    crowd = Crowd(lab, CROWD)
+    crowd.start_hub()
+    crowd.begin(CROWD)
+    joined = crowd.all_bound(30)
+    expect(joined is not None, "of %d spokes %d joined" % (CROWD, crowd.bindings()))
+    crowd.hub.kill()
+    crowd.start_hub()
+    again = crowd.all_bound(60)
+    expect(again is not None, "of %d spokes %d came back" % (CROWD, crowd.bindings()))
+    return "%d spokes, %.1f s, back after %.1f s" % (CROWD, joined, again)
+
+
+@scenario
+def guard(lab):
+    """The blaster works in the lab's namespaces alone."""
+    done = subprocess.run([program("blaster"), "garbage", "--device", "lo", "--mac", "00:00:00:00:00:00",
+        "--to", "127.0.0.1", "--seconds", "0.1"], capture_output=True, text=True)
+    expect(done.returncode == 1 and "namespace" in done.stderr, "it sent: %s" % (done.stdout or done.stderr))
 
 
 if __name__ == "__main__":
