@@ -6,7 +6,7 @@
  *           [--key BASE64] [--network BASE64] [--sniff SECONDS] [--tick MICROSECONDS]
  *
  * A stock of frames is made first, by kind (blaster_stock.c); then they go round, each with a new source.
- * It works in the network namespaces of the lab alone.
+ * IPv4 underlays only. It works in the network namespaces of the lab alone.
  */
 #include "test/bench/blaster.h"
 
