@@ -25,7 +25,7 @@ struct save {
 	enum save_file file;
 	uv_work_t work;
 	bool busy;
-	uv_sem_t written; /* a thread is through with it */
+	uv_sem_t written;        /* a thread is through with it */
 	uint8_t *data, *waiting; /* being written; what comes next */
 	size_t len, waiting_len;
 	int rc;

@@ -24,7 +24,7 @@ struct flow {
 	uint8_t ttl;
 	uint64_t interval_ns, started;
 	uint64_t offset_ns; /* the first packet waits for so long */
-	uint32_t limit; /* packets, 0 = until flow_stop */
+	uint32_t limit;     /* packets, 0 = until flow_stop */
 	bool stopped;
 	struct flow_packet *packets;
 	uint32_t n, cap;
