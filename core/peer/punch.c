@@ -173,6 +173,14 @@ void punch_start(struct peers *t, uint32_t token_id, const uint8_t key[KEY_LEN],
 	burst(t, &u->timer, now);
 }
 
+static bool was_named(const struct punch *u, const struct ip_addr *a)
+{
+	for (unsigned i = 0; i < u->n; i++)
+		if (addr_equal(&u->to[i].addr, a))
+			return true;
+	return false;
+}
+
 /* An answer is one only to a probe of ours. */
 static bool sent_nonce(const struct punch *u, const uint8_t nonce[7])
 {
@@ -199,7 +207,8 @@ void punch_receive(struct peers *t, const uint8_t *msg, size_t len, const struct
 		t->dropped[DROP_BAD_MAC]++;
 		return;
 	}
-	if (!probe.answer) {
+	bool answer = probe.answer;
+	if (!answer) {
 		uint8_t out[GRE_PLAIN_LEN + MESSAGE_PROBE_LEN];
 		if (u->answers_left == 0) {
 			t->dropped[DROP_RATE_LIMITED]++;
@@ -211,6 +220,12 @@ void punch_receive(struct peers *t, const uint8_t *msg, size_t len, const struct
 		probe_build(out + GRE_PLAIN_LEN, &probe, u->key);
 		t->ops.send(t->ops.ctx, from, local, 0, out, sizeof out);
 	}
+	/*
+	 * A handshake is longer than a probe, and a probe may have been recorded and sent on with a forged
+	 * source: only an address that was named is called. Anybody else hears our answer, and calls us.
+	 */
+	if (!answer && !was_named(u, &from->addr))
+		return;
 	struct peer *p = peer_obtain(t, u->peer_key, now);
 	if (!p || p->hub)
 		return;

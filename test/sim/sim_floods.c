@@ -338,10 +338,11 @@ static void probes(struct sim *s)
 	CHECK_EQ(s, write_probe(pen, &from, &probe, key), 0); /* to a nonce that was never sent */
 	CHECK_EQ(s, t->dropped[DROP_BAD_MAC], bad + 3);
 	CHECK(s, !peer_find(t, bob->cert.static_key));
-	/* With the key: an answer, and the handshake that it is for, once. */
+	/* With the key, but from where nobody was said to be: an answer, and no more. */
 	probe.answer = false;
 	size_t out = write_probe(pen, &from, &probe, key);
-	CHECK_RANGE(s, out, 36 + 644, 36 + 1232);
+	CHECK_EQ(s, out, GRE_PLAIN_LEN + MESSAGE_PROBE_LEN);
+	CHECK(s, !peer_find(t, bob->cert.static_key));
 	unsigned answered = 1;
 	for (unsigned i = 0; i < 200; i++) {
 		out = write_probe(pen, &from, &probe, key);
@@ -349,6 +350,14 @@ static void probes(struct sim *s)
 		answered += out > 0;
 	}
 	CHECK_EQ(s, answered, 80);
+	/* From there, with whatever port: the handshake that it is for, once. */
+	punch_start(t, 100, key, bob->cert.static_key, &at, 1, node_now(alice));
+	node_settle(alice);
+	probe.token_id = 100;
+	from = at.endpoint;
+	from.port++;
+	CHECK_RANGE(s, write_probe(pen, &from, &probe, key), 36 + 644, 36 + 1232);
+	CHECK_EQ(s, write_probe(pen, &from, &probe, key), GRE_PLAIN_LEN + MESSAGE_PROBE_LEN);
 }
 
 /*
