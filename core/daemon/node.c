@@ -21,6 +21,7 @@
 #define WORKERS_AUTO   4 /* most that "auto" takes */
 /* For files, the resolver and libmicrohttpd itself, besides connections. */
 #define DESCRIPTORS_SPARE 12u
+#define POOL_THREADS      4 /* that libuv's pool has by default */
 
 /* ---- Environment ------------------------------------------------------------------------------ */
 
@@ -286,9 +287,56 @@ static int open_system(struct node *n, const struct identity *id, int fds[2])
 }
 
 /* Threads come after the privileges have gone: on some systems those belong to a thread. */
+static void wait_for_go(void *go)
+{
+	uv_sem_wait(go);
+}
+
+static void nothing(uv_work_t *work)
+{
+	(void)work;
+}
+
+static void nothing_done(uv_work_t *work, int status)
+{
+	(void)work, (void)status;
+}
+
+/*
+ * libuv starts the threads of its pool at the first use, and aborts when it cannot. So it is tried here
+ * whether as many can be had, and the pool is started right after.
+ */
+static int start_pool(struct node *n)
+{
+	uv_thread_t threads[POOL_THREADS];
+	unsigned got = 0;
+	uv_sem_t go;
+	int rc = uv_sem_init(&go, 0);
+	if (rc != 0)
+		return control_failed(n, rc);
+	while (got < POOL_THREADS && rc == 0) {
+		rc = uv_thread_create(&threads[got], wait_for_go, &go);
+		got += rc == 0;
+	}
+	for (unsigned i = 0; i < got; i++)
+		uv_sem_post(&go);
+	for (unsigned i = 0; i < got; i++)
+		uv_thread_join(&threads[i]);
+	uv_sem_destroy(&go);
+	if (rc == 0)
+		rc = uv_queue_work(&n->loop, &n->pool_start, nothing, nothing_done);
+	if (rc != 0)
+		env_log(&n->env, LOG_ERROR, "cannot start %d threads: %s (ulimit -u, TasksMax=)",
+			POOL_THREADS, uv_strerror(rc));
+	return rc == 0 ? 0 : ERR_SYSTEM;
+}
+
 static int start_threads(struct node *n, const int fds[2])
 {
-	int rc = pkt_batch_init(&n->batch, PKT_BATCH);
+	int rc = start_pool(n);
+	if (rc != 0)
+		return rc;
+	rc = pkt_batch_init(&n->batch, PKT_BATCH);
 	if (rc != 0)
 		return rc;
 	rc = control_open(n);

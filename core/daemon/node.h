@@ -89,6 +89,7 @@ struct node {
 	struct jobs jobs;
 	struct http *http[2]; /* Unix socket, TCP; NULL = none */
 	uint32_t ping_token;
+	uv_work_t pool_start;
 	unsigned lookups; /* names being resolved */
 	struct log_limit send_limit, receive_limit, lane_limit, save_limit;
 	bool listening; /* the Unix socket is there */
