@@ -12,8 +12,8 @@
 #define SILENCE_NS        (25 * NS_PER_S) /* longer than the other side's keepalive */
 #define PING_AFTER_NS     NS_PER_S        /* user data unanswered */
 #define PING_GAP_NS       (NS_PER_S / 2)
-#define PINGS             4
-#define DEAD_AFTER_NS     (3 * NS_PER_S)
+#define PINGS             4               /* then it is dead */
+#define BRISK_GAP_NS      (NS_PER_S / 10) /* at least */
 #define SUSPENDED_PING_NS NS_PER_S
 #define SUSPENDED_NS      (60 * NS_PER_S)  /* then a direct path is given up */
 #define IDLE_NS           (300 * NS_PER_S) /* a direct path without user data */
@@ -39,7 +39,12 @@ void liveness_ping(struct peers *t, struct peer *p, uint64_t now)
 {
 	uint8_t frame[32];
 	struct control_frame ping = {.type = CONTROL_PING};
-	t->env->random(t->env->ctx, p->ping_token, sizeof p->ping_token);
+	/* One token until it is answered: so an answer that takes longer than our patience counts. */
+	if (p->ping_at == 0) {
+		t->env->random(t->env->ctx, p->ping_token, sizeof p->ping_token);
+		p->ping_copies = 0;
+	}
+	p->ping_copies++;
 	memcpy(ping.u.ping.echo, p->ping_token, sizeof p->ping_token);
 	int len = control_encode(&ping, frame, sizeof frame);
 	p->ping_at = now;
@@ -56,7 +61,9 @@ void liveness_pong(struct peers *t, struct peer *p, const uint8_t echo[8], uint6
 	}
 	if (p->ping_at == 0 || !prim_equal(echo, p->ping_token, 8))
 		return;
-	p->rtt_ns = now - p->ping_at;
+	/* Of several, nobody knows which one it answers: the newest would be the shortest way. */
+	if (p->ping_copies == 1 || now - p->ping_at > p->rtt_ns)
+		p->rtt_ns = now - p->ping_at;
 	p->ping_at = 0;
 	p->unanswered = 0;
 	p->pings = 0;
@@ -158,6 +165,43 @@ static void suspend(struct peers *t, struct peer *p, const char *why, uint64_t n
 		show_hubs(t, now);
 }
 
+/* How long silence is borne: the first PING after `after`, PINGS of them `gap` apart, then it is dead. */
+struct patience {
+	uint64_t after, gap;
+};
+
+/*
+ * Between two spokes, when a flow that came in breaks off, the question is asked as fast as the round trip
+ * allows: the hub is there to carry it, and a path that was taken for dead comes back with its first PONG.
+ * Asked once, since a silence that a PONG explains is the users' own.
+ */
+static struct patience patience_of(const struct peers *t, const struct peer *p, uint64_t rx,
+	uint64_t data_rx, uint64_t now, uint64_t *next)
+{
+	struct patience slow = {.after = PING_AFTER_NS, .gap = PING_GAP_NS}, brisk = slow;
+	const struct peer *hub = p->hub || t->is_hub ? NULL : hubs_preferred(t, 0, now);
+	if (!hub || hub->path != PATH_UP || p->rtt_ns == 0 || data_rx == 0 ||
+		ts_since(data_rx, rx) >= BRISK_GAP_NS)
+		return slow;
+	brisk.gap = p->rtt_ns * 2 > BRISK_GAP_NS ? p->rtt_ns * 2 : BRISK_GAP_NS;
+	brisk.after = brisk.gap * 3;
+	if (brisk.after >= slow.after)
+		return slow;
+	if (now < rx + brisk.after)
+		sooner(next, rx + brisk.after);
+	return now < rx + brisk.after ? slow : brisk;
+}
+
+/* A direct path's round trip is measured when it is first used. */
+static void measure(struct peers *t, struct peer *p, uint64_t data_rx, uint64_t now)
+{
+	if (!p->hub && !t->is_hub && p->rtt_ns == 0 && data_rx != 0 && p->path == PATH_UP &&
+		now >= p->ping_at + PING_AFTER_NS) {
+		liveness_ping(t, p, now);
+		p->pings = 0; /* nobody has been silent */
+	}
+}
+
 /* User data that nothing answers, a flow that breaks off, and silence longer than keepalives allow. */
 static void watch(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 {
@@ -166,12 +210,15 @@ static void watch(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 	uint64_t data_rx = stat_of(&path->last_data_rx_ns);
 	bool keeps_path = p->hub || !t->is_hub;
 	/* A flow that came in until just now, and then nothing at all: who only answers would not notice. */
-	bool fell_silent = data_rx && ts_since(rx, now) >= PING_AFTER_NS && rx - data_rx < PAUSE_NS;
+	const struct patience patience = patience_of(t, p, rx, data_rx, now, next);
+	bool fell_silent =
+		data_rx && ts_since(rx, now) >= patience.after && ts_since(data_rx, rx) < PAUSE_NS;
+	measure(t, p, data_rx, now);
 	if (tx <= rx && !fell_silent) {
 		p->unanswered = 0;
-		if (p->path == PATH_UP && p->pings && ts_since(rx, now) < PING_GAP_NS)
+		if (p->path == PATH_UP && p->pings && ts_since(rx, now) < patience.gap)
 			p->pings = 0;
-	} else if (p->unanswered == 0) {
+	} else if (p->unanswered == 0 || patience.after < PING_AFTER_NS) {
 		p->unanswered = rx > p->last_tick || fell_silent ? rx : p->last_tick;
 	}
 	if (p->doubted && (rx >= p->doubted || p->path != PATH_UP)) {
@@ -189,16 +236,16 @@ static void watch(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 		return;
 	}
 	if (p->unanswered) {
-		uint64_t ping = p->unanswered + PING_AFTER_NS + p->pings * PING_GAP_NS;
-		if (now >= p->unanswered + DEAD_AFTER_NS && p->pings >= PINGS) {
+		uint64_t ping = p->unanswered + patience.after + p->pings * patience.gap;
+		if (now >= ping && p->pings >= PINGS) {
 			suspend(t, p, "no answer", now, next);
 			return;
 		}
-		if (now >= ping && p->pings < PINGS) {
+		if (now >= ping) {
 			liveness_ping(t, p, now);
-			ping += PING_GAP_NS;
+			ping += patience.gap;
 		}
-		sooner(next, p->pings < PINGS ? ping : p->unanswered + DEAD_AFTER_NS);
+		sooner(next, ping);
 	} else if (keeps_path) {
 		/* Idle: a hub of ours is asked each 10 s, a direct peer's keepalives are enough. */
 		uint64_t quiet = p->hub ? HUB_PING_NS : SILENCE_NS;

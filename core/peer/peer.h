@@ -130,8 +130,9 @@ struct peer {
 	uint64_t doubted, doubt_until; /* since when an answer is waited for, and how long; 0 */
 	uint64_t last_tick;
 	unsigned pings;   /* sent since `unanswered`, or since suspension */
-	uint64_t ping_at; /* when the last one was sent */
+	uint64_t ping_at; /* when the last one was sent; 0 = answered */
 	uint8_t ping_token[8];
+	unsigned ping_copies; /* sent with this token */
 	uint64_t rtt_ns;
 	uint64_t suspended_at; /* 0 = not suspended, nor until just now */
 	uint64_t user_data_ns; /* counts as used at that time, without user data */
