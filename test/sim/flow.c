@@ -62,6 +62,8 @@ void traffic_deliver(
 	struct traffic *t, struct node *n, const struct inner *p, const struct host *origin)
 {
 	struct flow *f = NULL;
+	if (p->flow == INNER_LOOSE)
+		return;
 	struct flow_packet *fp = find(t, p, &f);
 	if (!fp)
 		SIM_FAIL(t->sim, "%s gets a packet that nobody sent", n->name);

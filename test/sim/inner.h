@@ -11,6 +11,8 @@
 #define INNER_MAX   1400
 #define INNER_MAGIC "warren-s" /* must never be seen on the underlay */
 
+#define INNER_LOOSE UINT32_MAX /* a flow of no account: nobody asks what became of it */
+
 enum inner_kind {
 	INNER_ECHO,
 	INNER_ECHO_REPLY,

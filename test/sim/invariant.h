@@ -13,7 +13,7 @@
  *   sealing    only under a confirmed session; user data only under one of the peer it goes to
  *   opening    no sealed datagram is accepted twice; its inner source is in the sender's certificate
  *   strangers  an endpoint that has not shown itself gets at most 3 bytes for each one that came
- *              from there, 5 probes a token, no INITIATION but after a probe with a good MAC; no
+ *              from there, 5 probes a token and its life, no INITIATION but after a probe with a good MAC; no
  *              single datagram of a stranger is answered with more bytes than it has
  *   tables     counters agree with what they count, each session has one owner, lanes are conserved,
  *              the action queue and the rings lose nothing

@@ -101,7 +101,8 @@ const char *net_describe(const void *data, size_t len, char *buf, size_t cap)
 	}
 	case GRE_HANDSHAKE:
 		if (p[4] == 5 && len > 15)
-			snprintf(buf, cap, "PROBE%s %zu", p[4 + 15] ? " answer" : "", len);
+			snprintf(buf, cap, "PROBE%s %zu (token %02x%02x)",
+				p[4 + 15] ? " answer" : "", len, p[8], p[9]);
 		else if (p[4] >= 1 && p[4] <= 6)
 			snprintf(buf, cap, "%s %zu", types[p[4]], len);
 		else

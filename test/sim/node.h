@@ -126,6 +126,7 @@ struct ip_addr node_address(const struct node *n, uint8_t family);
 /* Kernel routes; they are told to a running engine and again after a restart. */
 void node_route(struct node *n, const char *prefix, const char *gateway, enum route_type type);
 void node_unroute(struct node *n, const char *prefix);
+bool node_has_route(const struct node *n, const char *prefix);
 /* Where its kernel would send a packet for dst: enum route_type, -1 = nowhere. */
 int node_kernel_type(const struct node *n, const struct ip_addr *dst);
 /* Has the daemon been told to add this route to the kernel? gateway NULL: any. */

@@ -83,6 +83,15 @@ void node_route(struct node *n, const char *prefix, const char *gateway, enum ro
 	tell(n, &r, false);
 }
 
+bool node_has_route(const struct node *n, const char *prefix)
+{
+	struct prefix p = parse_prefix(n, prefix);
+	for (unsigned i = 0; i < n->n_routes; i++)
+		if (prefix_equal(&n->routes[i].prefix, &p) && n->routes[i].table == TABLE_MAIN)
+			return true;
+	return false;
+}
+
 void node_unroute(struct node *n, const char *prefix)
 {
 	struct prefix p = parse_prefix(n, prefix);

@@ -67,12 +67,12 @@ bool node_direct(const struct node *n, const struct node *peer)
 	return node_peer(n, peer->name, &v) && v.up && v.direct;
 }
 
-/* What n sends to this peer with; NULL: nothing. */
+/* What n sends user data to this peer with; NULL: nothing. */
 static const struct session *current_session(const struct node *n, const struct node *peer)
 {
 	const struct peer *p =
 		n->engine ? peer_find(&n->engine->peers, peer->cert.static_key) : NULL;
-	return p ? session_at(&n->engine->plane.sessions, p->current) : NULL;
+	return p && p->path == PATH_UP ? session_at(&n->engine->plane.sessions, p->current) : NULL;
 }
 
 bool node_same_keys(const struct node *n, const struct node *peer)

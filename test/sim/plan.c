@@ -26,11 +26,25 @@ static void add(struct plan *p, struct rng *r, uint64_t at, enum act_kind kind)
 
 static enum act_kind any_fault(struct rng *r)
 {
-	static const uint8_t kinds[] = {ACT_POWER, ACT_POWER, ACT_POWER, ACT_STOP, ACT_REBIND,
+	static const uint8_t kinds[] = {ACT_POWER, ACT_POWER, ACT_POWER, ACT_STOP, ACT_WIPE,
+		ACT_REROUTE, ACT_REROUTE, ACT_FLOOD, ACT_FLOOD, ACT_ODD, ACT_ODD, ACT_REBIND,
 		ACT_REBIND, ACT_BLOCK, ACT_BLOCK, ACT_DEAF, ACT_DEAF, ACT_PARTITION, ACT_ONE_WAY,
 		ACT_WEATHER, ACT_WEATHER, ACT_SLEEP, ACT_SLEEP, ACT_CLOCK, ACT_EXPIRE, ACT_RENEW,
 		ACT_REVOKE};
 	return (enum act_kind)kinds[rng_below(r, sizeof kinds)];
+}
+
+/* Any mapping with any filtering, for whatever time. A mapping outlives the keepalives' 22 s. */
+static struct nat_config any_box(struct rng *r)
+{
+	static const uint8_t timeouts_s[] = {30, 60, 120, 250};
+	struct nat_config c = {.mapping = (enum nat_behaviour)rng_below(r, 3),
+		.filtering = (enum nat_behaviour)rng_below(r, 3),
+		.port_preserving = rng_below(r, 2),
+		.hairpin = rng_below(r, 2),
+		.conntrack_trap = rng_below(r, 4) == 0,
+		.timeout_ns = timeouts_s[rng_below(r, sizeof timeouts_s)] * NS_PER_S};
+	return c;
 }
 
 static void add_forgeries(struct plan *p, struct rng *r, uint64_t duration_ns)
@@ -66,12 +80,16 @@ void plan_make(struct plan *p, uint64_t seed, uint64_t duration_ns)
 	p->total = (unsigned)rng_between(r, 3, PLAN_NODES);
 	p->hubs = p->total > 4 && rng_below(r, 3) == 0 ? 2 : 1;
 	p->v6 = rng_below(r, 2);
+	static const uint8_t underlays[] = {0, 0, 0, 4, 6};
+	p->underlay = underlays[rng_below(r, sizeof underlays)];
 	p->weather = rng_next(r);
 	p->off[PLAN_WEATHER] = rng_below(r, 2);
 	bool hostile = rng_below(r, 2);
 	for (unsigned i = p->hubs; i < p->total; i++) {
 		struct plan_node *n = &p->nodes[i];
 		n->nat = (enum nat_kind)rng_below(r, NAT_KIND_COUNT);
+		n->box = any_box(r);
+		n->own_box = n->nat != NAT_NONE && rng_below(r, 2);
 		n->beside = rng_below(r, 5) == 0;
 		n->lan = rng_below(r, 3) == 0;
 		n->hostile = hostile && rng_below(r, 4) == 0;
@@ -97,14 +115,21 @@ const char *plan_node_name(const struct plan *p, unsigned node, char *buf)
 
 static bool has_other(enum act_kind kind)
 {
-	return kind == ACT_BLOCK || kind == ACT_DEAF || kind == ACT_FORGE || kind == ACT_CHATTER;
+	return kind == ACT_REROUTE || kind == ACT_ODD || kind == ACT_BLOCK || kind == ACT_DEAF ||
+		kind == ACT_FORGE || kind == ACT_CHATTER;
 }
 
 void plan_print(const struct plan *p)
 {
 	char name[16], other[16];
-	printf("  seed %llu, round trip %.0f ms, %s%s%s\n", (unsigned long long)p->seed,
-		(double)p->rtt_ns / 1e6, p->v6 ? "IPv4 and IPv6 inside" : "IPv4 inside",
+	static const char *const behaviours[] = {
+		"endpoint-independent", "address-dependent", "address-and-port-dependent"};
+	printf("  seed %llu, round trip %.0f ms, underlay IPv%s, %s%s%s\n",
+		(unsigned long long)p->seed, (double)p->rtt_ns / 1e6,
+		p->underlay == 4           ? "4"
+			: p->underlay == 6 ? "6"
+					   : "4 and IPv6",
+		p->v6 ? "IPv4 and IPv6 inside" : "IPv4 inside",
 		p->off[PLAN_WEATHER] ? "" : ", loss from the start",
 		p->off[PLAN_WIRE] ? "" : ", replays and damage on the wire");
 	for (unsigned i = 0; i < p->total; i++) {
@@ -116,6 +141,13 @@ void plan_print(const struct plan *p)
 							     : nat_kind_name(n->nat),
 				n->beside ? ", beside" : "", n->lan ? ", a LAN" : "",
 				n->hostile ? ", hostile" : "");
+		if (plan_has_node(p, i) && n->own_box)
+			printf("        its box: %s mapping, %s filtering, %.0f s%s%s%s\n",
+				behaviours[n->box.mapping], behaviours[n->box.filtering],
+				(double)n->box.timeout_ns / 1e9,
+				n->box.port_preserving ? ", preserves ports" : "",
+				n->box.hairpin ? ", hairpin" : "",
+				n->box.conntrack_trap ? ", conntrack trap" : "");
 	}
 	for (unsigned i = 0; i < p->n_acts; i++) {
 		const struct act *a = &p->acts[i];

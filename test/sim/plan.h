@@ -8,10 +8,11 @@
  * happens to them when. Parts of it can be switched off, so that a failing run can be shrunk.
  */
 #define PLAN_NODES 12
-#define PLAN_ACTS  200
+#define PLAN_ACTS  230
 
 #define ACT_KINDS(X)                                                                               \
 	X(POWER, "crashes, or returns")                                                            \
+	X(WIPE, "crashes and returns without its disk")                                            \
 	X(STOP, "stops")                                                                           \
 	X(REBIND, "its box restarts")                                                              \
 	X(BLOCK, "blocked from, or no longer")                                                     \
@@ -24,6 +25,9 @@
 	X(EXPIRE, "restarts with a certificate that runs out")                                     \
 	X(RENEW, "restarts with a new certificate")                                                \
 	X(REVOKE, "its certificate is revoked, it restarts with a new one")                        \
+	X(REROUTE, "has a route of its own by the hub, or no longer, to")                          \
+	X(FLOOD, "is flooded by a stranger")                                                       \
+	X(ODD, "sends odd packets to")                                                             \
 	X(FORGE, "forges NHRP, if it is hostile, about")                                           \
 	X(CHATTER, "sends some packets to")
 
@@ -42,6 +46,8 @@ struct act {
 
 struct plan_node {
 	enum nat_kind nat;
+	bool own_box; /* instead, one of its own making: */
+	struct nat_config box;
 	bool beside;  /* on the LAN of the last one before that has a box */
 	bool lan;     /* has 192.168.NODE.0/24 behind it */
 	bool hostile; /* registers what is not its own, and forges */
@@ -54,6 +60,7 @@ struct plan {
 	uint64_t seed, rtt_ns, weather;
 	unsigned hubs, total, n_acts;
 	bool v6;
+	uint8_t underlay; /* family; 0 = both */
 	struct plan_node nodes[PLAN_NODES];
 	struct act acts[PLAN_ACTS];
 	/* By part: the first weather, the man on the wire, nodes but the first hub, acts. */

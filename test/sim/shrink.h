@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#define SHRINK_PARTS 256 /* at most */
+#define SHRINK_PARTS 320 /* at most */
 
 /*
  * Delta debugging (Zeller and Hildebrandt, ddmin): switches off as many of n parts as it can while

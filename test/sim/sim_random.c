@@ -12,6 +12,7 @@
 #include "test/sim/plan.h"
 #include "test/sim/run.h"
 #include "test/sim/shrink.h"
+#include "test/sim/stranger.h"
 #include "test/sim/world.h"
 
 #include "core/crypto/primitives.h"
@@ -87,6 +88,13 @@ static bool tap(void *ctx, struct host *to, struct dgram *d)
 	}
 	if (rng_chance(r, 50000))
 		inject_kept(wire, to);
+	/* Withheld, to come back late or never, as long as anything may be lost. */
+	if (sim_elapsed(wire->w->sim) < FAULTS_FOR && rng_chance(r, 10000)) {
+		struct dgram **slot = &wire->kept[rng_below(r, KEPT)];
+		free(*slot);
+		*slot = net_copy(d);
+		return false;
+	}
 	return true;
 }
 
@@ -137,7 +145,8 @@ static void make_node(struct bed *b, unsigned i, struct node **boxed)
 	}
 	struct node *n = b->nodes[i] = spec->beside && *boxed
 		? world_spoke_beside(b->w, name, address, *boxed)
-		: world_spoke(b->w, name, address, spec->nat);
+		: spec->own_box ? world_spoke_behind(b->w, name, address, &spec->box)
+				: world_spoke(b->w, name, address, spec->nat);
 	n->timer_slack_ns = spec->slack_ns;
 	if (n->nat)
 		*boxed = n;
@@ -191,6 +200,7 @@ static void make_network(struct bed *b)
 {
 	const struct plan *p = b->plan;
 	struct node *boxed = NULL;
+	b->w->families = p->underlay;
 	for (unsigned i = 0; i < p->total; i++)
 		if (plan_has_node(p, i))
 			make_node(b, i, &boxed);
@@ -292,6 +302,61 @@ static void chatter(struct node *from, struct node *to, uint64_t chance)
 	f->size = (uint16_t)rng_between(&r, 64, INNER_MAX);
 }
 
+/* A machine comes back, and nothing that it had written down is there. */
+static void wipe(struct bed *b, struct node *n)
+{
+	if (node_running(n))
+		node_crash(n);
+	free(n->saved_bundle);
+	free(n->saved_hints);
+	n->saved_bundle = n->saved_hints = NULL;
+	n->saved_bundle_len = n->saved_hints_len = 0;
+	n->saved_time_s = 0;
+	start(b, n);
+}
+
+/* Somebody's routing protocol, or an administrator: the LAN of the other by the hub, explicitly. */
+static void reroute(struct node *n, const struct node *other)
+{
+	char text[PREFIX_TEXT_MAX];
+	if (n == other || n->hub || !other->cert.n_prefixes)
+		return;
+	prefix_format(&other->cert.prefixes[0], text);
+	if (node_has_route(n, text))
+		node_unroute(n, text);
+	else
+		node_route(n, text, "10.0.0.1", ROUTE_TYPE_OVERLAY);
+}
+
+/* UDP, multicast, fragments that must not be cut, sources that are not the sender's. */
+static void odd_packets(struct node *n, struct node *other, uint64_t chance)
+{
+	static const char *const groups[] = {"224.0.0.5", "224.0.0.251", "239.1.2.3", "10.0.0.255",
+		"255.255.255.255", "127.0.0.1", "0.0.0.0"};
+	struct rng r;
+	rng_seed(&r, chance);
+	struct ip_addr own = node_address(n, 4), to = node_address(other, 4);
+	for (unsigned i = 0; i < 30; i++) {
+		struct inner p = {.kind = rng_below(&r, 2) ? INNER_UDP : INNER_ECHO, .ttl = 64};
+		uint8_t ip[INNER_MAX];
+		p.src = own;
+		p.dst = to;
+		p.size = (uint16_t)rng_between(&r, 0, INNER_MAX);
+		if (rng_below(&r, 2))
+			addr_parse(groups[rng_below(&r, sizeof groups / sizeof *groups)], &p.dst);
+		else if (rng_below(&r, 2))
+			rng_fill(
+				&r, p.src.bytes, rng_below(&r, 5)); /* dropped by whoever gets it */
+		else
+			p.ttl = (uint8_t)rng_between(&r, 0, 2);
+		p.flow = INNER_LOOSE;
+		size_t len = inner_build(ip, &p);
+		if (rng_below(&r, 8) == 0)
+			ip[0] &= 0x3f; /* no IP packet */
+		node_send_packet(n, ip, len);
+	}
+}
+
 static void perform(struct bed *b, const struct act *a)
 {
 	struct world *w = b->w;
@@ -304,6 +369,19 @@ static void perform(struct bed *b, const struct act *a)
 			node_crash(n);
 		else
 			start(b, n);
+		break;
+	case ACT_WIPE:
+		wipe(b, n);
+		break;
+	case ACT_REROUTE:
+		reroute(n, other);
+		break;
+	case ACT_FLOOD:
+		stranger_floods(w, n, 300, MS(2), a->chance);
+		break;
+	case ACT_ODD:
+		if (n != other)
+			odd_packets(n, other, a->chance);
 		break;
 	case ACT_STOP:
 		node_stop(n);
