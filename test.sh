@@ -4,7 +4,7 @@
 #   ./test.sh            everything: gcc, clang, ThreadSanitizer, then all tests with ASan and UBSan
 #   ./test.sh unit       one module at a time, and the protocol's published test vectors
 #   ./test.sh vectors    only those that check against vectors
-#   ./test.sh sim        whole networks in one process, on a virtual clock
+#   ./test.sh sim        whole networks in one process, on a virtual clock; $SEEDS random ones (1000)
 #   ./test.sh fuzz       replays each parser's corpus, then fuzzes it ($FUZZ_SECONDS each, 10)
 #   ./test.sh cli        the `warren` command
 #   ./test.sh lint       layers, symbols, format, words
@@ -36,6 +36,7 @@ run_tests() {
 }
 
 jobs=$(nproc)
+seeds=${SEEDS:-1000}
 what=${1:-all}
 case $what in
 all)
@@ -50,11 +51,17 @@ all)
 	say "ASan and UBSan, and the lab with the debug build"
 	build asan
 	WARREN_BIN=$PWD/build/dev run_tests asan -j "$jobs"
+	say "$seeds random networks in the release build"
+	test/sim/seeds.sh "$seeds"
 	;;
 unit | vectors | sim | cli)
 	install_missing build
 	build asan
 	run_tests asan -j "$jobs" -L "^$what\$"
+	if [ "$what" = sim ]; then
+		say "$seeds random networks in the release build"
+		test/sim/seeds.sh "$seeds"
+	fi
 	;;
 fuzz)
 	say "fuzzing, ${FUZZ_SECONDS:-10} s each"

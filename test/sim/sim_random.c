@@ -507,6 +507,34 @@ static void thin_out(struct sim *s, struct flow **flows, unsigned n)
 			: rng_between(&s->rng, SPARSE_NS / 2, SPARSE_NS * 3 / 2);
 }
 
+static bool predictable(const struct node *n)
+{
+	return !n->nat ||
+		(n->nat->config.mapping == NAT_ENDPOINT_INDEPENDENT &&
+			!n->nat->config.conntrack_trap);
+}
+
+/*
+ * By IPv6 everybody's firewall opens for whom it has knocked at. By IPv4 the ports must be those that
+ * the hub has seen; behind one box the LAN leads there.
+ */
+static bool can_be_direct(const struct bed *b, const struct node *x, const struct node *y)
+{
+	if (x->hub || y->hub)
+		return true;
+	return b->plan->underlay != 4 || x->nat == y->nat || (predictable(x) && predictable(y));
+}
+
+static void all_direct(struct bed *b, struct flow **flows, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct node *x = flows[i]->from, *y = flows[i]->to;
+		if (!x->hub && !y->hub && can_be_direct(b, x, y) &&
+			!(node_direct(x, y) && node_direct(y, x)))
+			SIM_FAIL(b->w->sim, "%s and %s still talk by the hub", x->name, y->name);
+	}
+}
+
 /* Spokes leave, some with a word and some without; the hubs must come out as they went in. */
 static void all_leave(struct bed *b)
 {
@@ -564,6 +592,7 @@ static void anything(struct sim *s)
 	thin_out(s, flows, n);
 	sim_run(s, STEADY_FOR);
 	all_talk(s, flows, n, healed + HEAL_WITHIN, s->now - S(1));
+	all_direct(&b, flows, n);
 	for (unsigned i = 0; i < n; i++) {
 		flow_stop(flows[i]);
 		if (!node_same_keys(flows[i]->from, flows[i]->to))
