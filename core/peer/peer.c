@@ -264,8 +264,7 @@ static bool keep_old(
 {
 	const struct session *old = session_at(t->sessions, p->current);
 	return old && old->initiator && !s->initiator && crossed(p, old, now) &&
-		old->local_index != p->lost_index && p->path == PATH_UP &&
-		memcmp(t->id->public_key, p->key, KEY_LEN) < 0;
+		old->local_index != p->lost_index && memcmp(t->id->public_key, p->key, KEY_LEN) < 0;
 }
 
 /* Keys are one thing, where to send is another: see docs/protocol.md section 3.10. */
@@ -334,6 +333,9 @@ void peer_install(struct peers *t, struct peer *p, struct session *s, const stru
 		p->previous = s->id;
 		p->kept = true;
 		note_heard(t, p);
+		/* Which keys is one question, which path another. */
+		if (p->path != PATH_UP)
+			settle_path(t, p, from, local, proven, len, false, now);
 		return;
 	}
 	/* It has restarted, and `old` and what is older are of its former life. */
