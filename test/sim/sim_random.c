@@ -657,5 +657,5 @@ int main(int argc, char **argv)
 			seed = strtoull(argv[i + 1], NULL, 0);
 	}
 	return small ? shrink_seed(seed)
-		     : sim_main(argc, argv, cases, sizeof cases / sizeof *cases, 200);
+		     : sim_main(argc, argv, cases, sizeof cases / sizeof *cases, 100);
 }
