@@ -93,7 +93,9 @@ static const struct node *node_of_key(const struct node *n, const uint8_t key[KE
 	const struct net *net = n->host->device.net;
 	for (unsigned i = 0; i < net->n_hosts; i++) {
 		const struct node *m = node_at(n, i);
-		if (m && memcmp(m->cert.static_key, key, KEY_LEN) == 0)
+		if (m &&
+			(memcmp(m->cert.static_key, key, KEY_LEN) == 0 ||
+				memcmp(m->former.static_key, key, KEY_LEN) == 0))
 			return m;
 	}
 	return NULL;

@@ -48,7 +48,8 @@ struct node {
 
 	/* What survives a crash: config, certificate, the saved bundle. */
 	struct cert cert;
-	struct cert former; /* granted before, for other addresses; others may go by it still */
+	struct cert
+		former; /* granted before, for other addresses or another key; others may go by it still */
 	uint8_t cert_bytes[CERT_MAX];
 	size_t cert_len;
 	struct engine_config config; /* certificate and bundle are set at start */

@@ -2,6 +2,9 @@
 #include "test/sim/run.h"
 #include "test/sim/world.h"
 
+#include "core/crypto/primitives.h"
+#include "core/engine/node.h"
+
 #include <string.h>
 
 #define RTT MS(40)
@@ -304,6 +307,55 @@ static void hubs_change_by_bundle(struct sim *s)
 }
 
 /*
+ * The hub gets another key: a bundle names both, the hub starts with the new one, a later bundle names
+ * that alone. The spokes dial the key that they know, and at the latest 12 s later the traffic is back.
+ */
+static void hub_key_rotates(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_LINUX);
+	struct node *bob = world_spoke(w, "bob", "10.0.0.12/24", NAT_SYMMETRIC);
+	world_up(w);
+	struct flow *f = flow_ping(alice, bob, 4, MS(50), 0);
+	struct bundle_hub *entry = &w->bundle.hubs[0];
+	uint8_t fresh[KEY_LEN];
+	rng_fill(&s->rng, fresh, sizeof fresh);
+	memcpy(entry->keys[1], entry->keys[0], KEY_LEN);
+	prim_dh_public(entry->keys[0], fresh);
+	entry->n_keys = 2;
+	w->bundle.number++;
+	world_sign_bundle(w);
+	CHECK_EQ(s, node_set_bundle(hub, w->bundle_bytes, w->bundle_len), 0);
+	WAIT_FOR(s, S(5), alice->bundles_saved && bob->bundles_saved);
+	sim_run(s, S(5));
+	CHECK_EQ(s, flow_lost_between(f, 0, s->now - S(1)), 0);
+
+	node_stop(hub);
+	hub->former = hub->cert;
+	memcpy(hub->config.static_secret, fresh, sizeof fresh);
+	memcpy(hub->cert.static_key, entry->keys[0], KEY_LEN);
+	hub->cert_len = 0;
+	world_start_node(w, hub);
+	uint64_t back = s->now;
+	sim_run(s, S(20));
+	sim_note(s, "%u echoes of 50 ms lost when the hub's key changed",
+		flow_lost_between(f, back - S(1), s->now - S(1)));
+	CHECK_EQ(s, flow_lost_between(f, back + S(12), s->now - S(1)), 0);
+
+	entry->n_keys = 1;
+	w->bundle.number++;
+	world_sign_bundle(w);
+	CHECK_EQ(s, node_set_bundle(hub, w->bundle_bytes, w->bundle_len), 0);
+	sim_run(s, S(10));
+	CHECK_EQ(s, alice->engine->peers.n_hubs, 1);
+	CHECK_EQ(s, bob->engine->peers.n_hubs, 1);
+	CHECK_EQ(s, flow_lost_between(f, back + S(12), s->now - S(1)), 0);
+	flow_finish(f);
+}
+
+/*
  * Two hubs, no direct path. The preferred one dies: with traffic the other carries on within 3 s. It comes
  * back, and so does the traffic, without a loss. It leaves in good order: a matter of a round trip.
  */
@@ -390,6 +442,7 @@ static const struct sim_case cases[] = {
 	{"far-spoke-stops", far_spoke_stops},
 	{"sleeps-and-resumes", sleeps_and_resumes},
 	{"sleeps-and-wakes-elsewhere", sleeps_and_wakes_elsewhere},
+	{"hub-key-rotates", hub_key_rotates},
 	{"hubs-change-by-bundle", hubs_change_by_bundle},
 	{"hub-failover-under-relayed-traffic", hub_failover_under_relayed_traffic},
 	{"partition-heals", partition_heals},
