@@ -25,6 +25,7 @@
 	X(EXPIRE, "restarts with a certificate that runs out")                                     \
 	X(RENEW, "restarts with a new certificate")                                                \
 	X(REVOKE, "its certificate is revoked, it restarts with a new one")                        \
+	X(BUNDLE, "gets, as everybody does, a bundle that runs out")                               \
 	X(REROUTE, "has a route of its own by the hub, or no longer, to")                          \
 	X(FLOOD, "is flooded by a stranger")                                                       \
 	X(ODD, "sends odd packets to")                                                             \

@@ -274,6 +274,15 @@ static void tell_hubs(struct bed *b)
 			node_set_bundle(b->nodes[i], b->w->bundle_bytes, b->w->bundle_len);
 }
 
+/* until: Unix time; 300 s of leeway come on top. */
+static void reissue_bundle(struct bed *b, uint64_t until)
+{
+	b->w->bundle.not_after = until;
+	b->w->bundle.number++;
+	world_sign_bundle(b->w);
+	tell_hubs(b);
+}
+
 static void revoke(struct bed *b, struct node *n)
 {
 	world_revoke(b->w, n);
@@ -373,6 +382,9 @@ static void perform(struct bed *b, const struct act *a)
 	case ACT_WIPE:
 		wipe(b, n);
 		break;
+	case ACT_BUNDLE:
+		reissue_bundle(b, sim_wall_s(w->sim) - 300 + 5 + a->chance % 20);
+		break;
 	case ACT_REROUTE:
 		reroute(n, other);
 		break;
@@ -456,7 +468,7 @@ static void heal(struct bed *b)
 		if (n->asleep)
 			node_wake(n);
 	}
-	tell_hubs(b);
+	reissue_bundle(b, SIM_WALL_START + 365 * 86400);
 }
 
 /* ---- The run -------------------------------------------------------------------------------- */
