@@ -26,7 +26,7 @@
 #define HANDSHAKE_BUILD_MAX       32
 #define HANDSHAKE_LANES_MAX       16
 
-#define HANDSHAKE_REKEY         0x0001 /* flags: a session is alive and wants new keys */
+#define HANDSHAKE_REKEY         0x0001 /* flags: there is a session, for which these are new keys */
 #define HANDSHAKE_CLOCK_SUSPECT 0x0002 /* my wall clock may be wrong */
 #define HANDSHAKE_AFTER_PUNCH   0x0004
 

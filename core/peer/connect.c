@@ -258,6 +258,11 @@ static void receive_response(struct peers *t, uint8_t *msg, size_t len, uint32_t
 	connect_abandon(t, p);
 	if (p->hub && answer.seen.addr.family != 0)
 		p->seen = answer.seen;
+	if (peer_has_session(p) && !(answer.flags & HANDSHAKE_REKEY)) {
+		/* It knows of no session with us: not the life of it that we asked. */
+		p->lost_us = true;
+		p->lost_index = session_at(t->sessions, p->current)->local_index;
+	}
 	peer_install(t, p, s, from, local, proven, len, now);
 }
 
@@ -371,7 +376,10 @@ static void respond(struct peers *t, struct handshake *hs, struct peer *p,
 		.ciphers = allowed_ciphers(t),
 		.max_udp = MAX_UDP,
 		.lanes = t->lanes,
-		.flags = clock_suspect(&t->trust->clock, t->env, now) ? HANDSHAKE_CLOCK_SUSPECT : 0,
+		.flags = (uint16_t)((clock_suspect(&t->trust->clock, t->env, now)
+						    ? HANDSHAKE_CLOCK_SUSPECT
+						    : 0) |
+			(peer_has_session(p) ? HANDSHAKE_REKEY : 0)),
 		.unix_s = trust_now_s(t->trust, t->env, now),
 		.seen = *from,
 		.certificate = t->certificate,

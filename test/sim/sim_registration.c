@@ -282,6 +282,35 @@ static void late_words_undo_nothing(struct sim *s)
 	CHECK(s, node_nhrp(hub, "binding", "192.168.1.0/24", &v));
 }
 
+/*
+ * An INITIATION on its way to a hub is answered by the next life of that hub:
+ *   alice: INITIATION (rekey) ->  lost; the hub dies and comes back; INITIATION again -> RESPONSE
+ * The RESPONSE says that there was no session, so alice registers anew.
+ */
+static void a_rekey_meets_a_hub_that_has_restarted(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	struct node *hub = world_hub(w, "hub", "10.0.0.1/24");
+	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_NONE);
+	struct nhrp_view v;
+	world_up(w);
+	struct peers *peers = &alice->engine->peers;
+	struct peer *p = peer_find(peers, hub->cert.static_key);
+	net_block(alice->host, hub->host, true);
+	connect_start(peers, p, &p->endpoint, &p->local, HANDSHAKE_REKEY, node_now(alice));
+	node_settle(alice);
+	node_crash(hub);
+	free(hub->saved_hints);
+	hub->saved_hints = NULL;
+	hub->saved_hints_len = 0;
+	world_start_node(w, hub);
+	net_block(alice->host, hub->host, false);
+	sim_run(s, S(1));
+	CHECK(s, node_up(alice, hub));
+	CHECK(s, node_nhrp(hub, "binding", "10.0.0.11/32", &v));
+}
+
 /* What a member's FIB says of an overlay address: the name of who is behind it, or "". */
 static const char *neighbour(const struct node *n, const char *address)
 {
@@ -622,6 +651,7 @@ static const struct sim_case cases[] = {
 	{"hub-restart-with-traffic", hub_restart_with_traffic},
 	{"hub-restart-while-idle", hub_restart_while_idle},
 	{"hub-away-for-long", hub_away_for_long},
+	{"a-rekey-meets-a-hub-that-has-restarted", a_rekey_meets_a_hub_that_has_restarted},
 	{"late-words-undo-nothing", late_words_undo_nothing},
 	{"members-are-renumbered", members_are_renumbered},
 	{"spoke-restart", spoke_restart},
