@@ -26,7 +26,7 @@
 #define HEAL_WITHIN S(20)
 #define STEADY_FOR  S(160)
 #define DENSE_FLOWS 6
-#define DENSE_NS    MS(100)
+#define DENSE_NS    MS(250)
 #define SPARSE_NS   S(4)
 #define FORGOTTEN   S(720) /* after a crash: its binding, its keys */
 
