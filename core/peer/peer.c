@@ -340,7 +340,7 @@ void peer_install(struct peers *t, struct peer *p, struct session *s, const stru
 	}
 	/* It has restarted, and `old` and what is older are of its former life. */
 	if (old && (forgot || old->local_index == p->lost_index))
-		p->run_ns = old->created_ns + 1;
+		p->run_ns = s->created_ns <= old->created_ns ? s->created_ns : old->created_ns + 1;
 	p->lost_us = p->kept = false;
 	connect_abandon(t, p); /* whatever it was to bring is there */
 	if (p->known && !same_addresses(&p->cert, &s->cert)) {
