@@ -202,17 +202,38 @@ static void measure(struct peers *t, struct peer *p, uint64_t data_rx, uint64_t 
 	}
 }
 
+/*
+ * PINGs from `first` on, and suspends when there is no answer: false. A timer that is late takes no time
+ * from the answers, each PING has its own.
+ */
+static bool ask(struct peers *t, struct peer *p, uint64_t first, uint64_t gap, const char *why,
+	uint64_t now, uint64_t *next)
+{
+	uint64_t ping = p->pings ? p->ping_at + gap : first;
+	if (now >= ping && p->pings >= PINGS) {
+		suspend(t, p, why, now, next);
+		return false;
+	}
+	if (now >= ping) {
+		liveness_ping(t, p, now);
+		ping = now + gap;
+	}
+	sooner(next, ping);
+	return true;
+}
+
 /* User data that nothing answers, a flow that breaks off, and silence longer than keepalives allow. */
 static void watch(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 {
 	const struct path *path = &t->sessions->paths[p->id];
 	uint64_t rx = stat_of(&path->last_rx_ns), tx = stat_of(&path->last_data_tx_ns);
 	uint64_t data_rx = stat_of(&path->last_data_rx_ns);
-	bool keeps_path = p->hub || !t->is_hub;
 	/* A flow that came in until just now, and then nothing at all: who only answers would not notice. */
 	const struct patience patience = patience_of(t, p, rx, data_rx, now, next);
-	bool fell_silent =
-		data_rx && ts_since(rx, now) >= patience.after && ts_since(data_rx, rx) < PAUSE_NS;
+	bool flows = data_rx && ts_since(data_rx, rx) < PAUSE_NS;
+	bool fell_silent = flows && ts_since(rx, now) >= patience.after;
+	if (flows && !fell_silent)
+		sooner(next, rx + patience.after);
 	measure(t, p, data_rx, now);
 	if (tx <= rx && !fell_silent) {
 		p->unanswered = 0;
@@ -235,30 +256,16 @@ static void watch(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
 		sooner(next, now + NS_PER_S);
 		return;
 	}
-	if (p->unanswered) {
-		uint64_t ping = p->unanswered + patience.after + p->pings * patience.gap;
-		if (now >= ping && p->pings >= PINGS) {
-			suspend(t, p, "no answer", now, next);
-			return;
-		}
-		if (now >= ping) {
-			liveness_ping(t, p, now);
-			ping += patience.gap;
-		}
-		sooner(next, ping);
-	} else if (keeps_path) {
-		/* Idle: a hub of ours is asked each 10 s, a direct peer's keepalives are enough. */
-		uint64_t quiet = p->hub ? HUB_PING_NS : SILENCE_NS;
-		uint64_t ping = rx + quiet + p->pings * PING_GAP_NS;
-		if (now >= ping && p->pings < PINGS) {
-			liveness_ping(t, p, now);
-			ping += PING_GAP_NS;
-		} else if (now >= ping) {
-			suspend(t, p, "silent", now, next);
-			return;
-		}
-		sooner(next, ping);
-	}
+	bool alive = true;
+	if (p->unanswered)
+		alive = ask(
+			t, p, p->unanswered + patience.after, patience.gap, "no answer", now, next);
+	else if (p->hub) /* idle: a hub of ours is asked each 10 s */
+		alive = ask(t, p, rx + HUB_PING_NS, PING_GAP_NS, "silent", now, next);
+	else if (!t->is_hub) /* a direct peer's keepalives are enough */
+		alive = ask(t, p, rx + SILENCE_NS, PING_GAP_NS, "silent", now, next);
+	if (!alive)
+		return;
 	if (now < tx + BUSY_NS || now < data_rx + BUSY_NS)
 		sooner(next, now + FIRST_TICK_NS);
 	else
