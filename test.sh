@@ -1,7 +1,8 @@
 #!/bin/bash
 # Builds and tests warren. As root on Debian 12 it installs what is missing first.
 #
-#   ./test.sh            everything: gcc, clang, ThreadSanitizer, then all tests with ASan and UBSan
+#   ./test.sh            everything: gcc, clang, ThreadSanitizer, random networks, then all tests with
+#                        ASan and UBSan
 #   ./test.sh unit       one module at a time, and the protocol's published test vectors
 #   ./test.sh vectors    only those that check against vectors
 #   ./test.sh sim        whole networks in one process, on a virtual clock; $SEEDS random ones (1000)
@@ -48,20 +49,20 @@ all)
 	say "ThreadSanitizer"
 	build tsan
 	run_tests tsan -j "$jobs" -L '^unit$'
+	say "$seeds random networks in the release build"
+	test/sim/seeds.sh "$seeds"
 	say "ASan and UBSan, and the lab with the debug build"
 	build asan
 	WARREN_BIN=$PWD/build/dev run_tests asan -j "$jobs"
-	say "$seeds random networks in the release build"
-	test/sim/seeds.sh "$seeds"
 	;;
 unit | vectors | sim | cli)
 	install_missing build
-	build asan
-	run_tests asan -j "$jobs" -L "^$what\$"
 	if [ "$what" = sim ]; then
 		say "$seeds random networks in the release build"
 		test/sim/seeds.sh "$seeds"
 	fi
+	build asan
+	run_tests asan -j "$jobs" -L "^$what\$"
 	;;
 fuzz)
 	say "fuzzing, ${FUZZ_SECONDS:-10} s each"

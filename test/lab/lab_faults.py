@@ -638,6 +638,28 @@ def clock_stepped(lab):
 
 
 @scenario
+def clock_of_1970(lab):
+    """A spoke without a battery for its clock: it joins at once, and says that its clock is behind."""
+    world = World(lab)
+    a = world.spokes["a"]
+    faults = Faults(a)
+    faults.clocks(realtime_s=-int(time.time()) + 60)
+    world.hub.start()
+    a.start()
+    began = time.monotonic()
+    until("a is registered", a.ready, 5)
+    took = time.monotonic() - began
+    expect(took <= 2, "registered after %.1f s" % took)
+    status = a.status()
+    expect(status["clock_suspect"], "the clock is not suspect")
+    expect(any("clock is behind" in w for w in status["warnings"]), "no warning")
+    expect(a.logged(r"certificates go by the clock of hub"), "not by the hub's clock")
+    faults.clocks()
+    until("the clock is believed again", lambda: not a.status()["clock_suspect"], 2)
+    return "registered %.2f s after it answered" % took
+
+
+@scenario
 def suspended(lab):
     """A laptop sleeps for an hour (its clocks jump): the first packet is there within 2 s."""
     world, faults = faulty(lab)

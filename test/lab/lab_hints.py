@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a daemon gets over: its hub's restart, clocks that are wrong, a sleep, a disk that is full."""
+"""The hub's hint file: who it knew before it was restarted, and what becomes of the file."""
 
 import errno
 import os
@@ -85,47 +85,6 @@ def disk_full(lab):
         expect(f.read() == old, "the old file is gone")
     expect(not leftovers(world.hub), "left behind: %s" % leftovers(world.hub))
     registered_again(world)
-
-
-@scenario
-def clock_of_1970(lab):
-    """A spoke without a battery for its clock: it joins at once, and says that its clock is behind."""
-    world = World(lab)
-    a = world.spokes["a"]
-    faults = Faults(a)
-    faults.clocks(realtime_s=-int(time.time()) + 60)
-    world.hub.start()
-    a.start()
-    began = time.monotonic()
-    until("a is registered", a.ready, 5)
-    took = time.monotonic() - began
-    expect(took <= 2, "registered after %.1f s" % took)
-    status = a.status()
-    expect(status["clock_suspect"], "the clock is not suspect")
-    expect(any("clock is behind" in w for w in status["warnings"]), "no warning")
-    expect(a.logged(r"certificates go by the clock of hub"), "not by the hub's clock")
-    faults.clocks()
-    until("the clock is believed again", lambda: not a.status()["clock_suspect"], 2)
-    return "registered %.2f s after it answered" % took
-
-
-@scenario
-def asleep(lab):
-    """A spoke's machine sleeps for an hour: it is back with its hub and its friend within 2 s."""
-    world = World(lab)
-    a = world.spokes["a"]
-    faults = Faults(a)
-    world.start()
-    world.make_direct()
-    faults.clocks(boottime_s=3600)
-    began = time.monotonic()
-    until("it has noticed", lambda: a.logged(r"awake again"), 2, 0.01)
-    noticed = time.monotonic() - began
-    until("a reaches b", lambda: world.sites["a"].host.reachable(world.host_of("b")), 2)
-    took = time.monotonic() - began
-    until("a is registered", a.ready, 2)
-    until("direct again", lambda: a.direct("b") or world.make_direct(), 12)
-    return "noticed after %.2f s, answers after %.2f s" % (noticed, took)
 
 
 run()
