@@ -357,6 +357,9 @@ void invariant_arrived(struct node *n)
 	struct invariant_end *end = find_end(v, &v->arrival.from);
 	char text[ENDPOINT_TEXT_MAX];
 	v->arrival.active = false;
+	/* It may have proved its place just now, and be gone before the next thing is sent there. */
+	if (n->engine && v->arrival.opened)
+		is_proven(n, end);
 	if (!n->engine || v->arrival.opened || v->arrival.answered <= v->arrival.len)
 		return;
 	/* More than it sent: only to a member that showed itself. */
