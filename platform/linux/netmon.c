@@ -41,10 +41,10 @@ static void take_route(struct netmon *m, const struct nlmsghdr *nlh)
 	if (msg.n_hops == 0 && !msg.deleted && !nexthop_resolve(&m->requests, &msg))
 		return; /* gone already, which is announced next */
 	if (m->dumping) {
-		m->resync |= routeset_apply(&m->fresh, &msg, &route) == ROUTESET_LOST;
+		routeset_apply(&m->fresh, &msg, &route, &m->resync);
 		return;
 	}
-	switch (routeset_apply(&m->routes, &msg, &route)) {
+	switch (routeset_apply(&m->routes, &msg, &route, &m->resync)) {
 	case ROUTESET_SAME:
 		break;
 	case ROUTESET_SET:
@@ -52,9 +52,6 @@ static void take_route(struct netmon *m, const struct nlmsghdr *nlh)
 		break;
 	case ROUTESET_GONE:
 		m->events.route(m->events.ctx, &route, true);
-		break;
-	case ROUTESET_LOST:
-		m->resync = true;
 		break;
 	}
 }

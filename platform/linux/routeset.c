@@ -248,12 +248,12 @@ static bool same_route(const struct kernel_route *a, const struct kernel_route *
 }
 
 enum routeset_change routeset_apply(
-	struct routeset *s, const struct routemsg *m, struct kernel_route *route)
+	struct routeset *s, const struct routemsg *m, struct kernel_route *route, bool *lost)
 {
 	const struct kernel_route *before = best(s, &m->route);
 	struct kernel_route old = before ? *before : (struct kernel_route){0};
 	if (m->deleted ? !take_out(s, m) : !take_in(s, m))
-		return ROUTESET_LOST;
+		*lost = true;
 	const struct kernel_route *after = best(s, &m->route);
 	if (after) {
 		*route = *after;

@@ -34,16 +34,19 @@ enum routeset_change {
 	ROUTESET_SAME, /* nothing to tell */
 	ROUTESET_SET,  /* *route is now the one of its key */
 	ROUTESET_GONE, /* *route was the last one of its key */
-	ROUTESET_LOST, /* does not agree with what the set knows: dump again */
 };
 
 /* ERR_NO_SPACE. */
 int routeset_init(struct routeset *s, const struct env *env);
 void routeset_fini(struct routeset *s);
 void routeset_clear(struct routeset *s);
-/* Takes the message in and says what follows for the one route of its key. */
+/*
+ * Takes the message in and says what follows for the one route of its key. *lost becomes true when the
+ * message does not agree with what the set knows: dump again. What has changed is said all the same, since
+ * a dump is compared with the set.
+ */
 enum routeset_change routeset_apply(
-	struct routeset *s, const struct routemsg *m, struct kernel_route *route);
+	struct routeset *s, const struct routemsg *m, struct kernel_route *route, bool *lost);
 /* Tells the routes in which `now` differs from `old`, new and changed ones first. */
 typedef void routeset_change_fn(void *ctx, const struct kernel_route *route, bool deleted);
 void routeset_compare(const struct routeset *old, const struct routeset *now,
