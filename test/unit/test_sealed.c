@@ -76,7 +76,7 @@ static void every_changed_byte_fails(void **state)
 		bool shaped = sealed_parse(datagram, len, &parsed);
 		assert_int_equal(shaped, i >= 4);
 		if (!shaped)
-			assert_true(fixture_is_zero(&parsed, sizeof parsed));
+			assert_true(parsed.index == 0 && parsed.lane == 0 && parsed.sequence == 0);
 		assert_null(sealed_open(&key, datagram, len, &parsed, &plain_len));
 		assert_int_equal(plain_len, 0);
 	}
