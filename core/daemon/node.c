@@ -286,7 +286,6 @@ static int open_system(struct node *n, const struct identity *id, int fds[2])
 	return rc;
 }
 
-/* Threads come after the privileges have gone: on some systems those belong to a thread. */
 static void wait_for_go(void *go)
 {
 	uv_sem_wait(go);
@@ -331,6 +330,7 @@ static int start_pool(struct node *n)
 	return rc == 0 ? 0 : ERR_SYSTEM;
 }
 
+/* Threads come after the privileges have gone: on some systems those belong to a thread. */
 static int start_threads(struct node *n, const int fds[2])
 {
 	int rc = start_pool(n);
