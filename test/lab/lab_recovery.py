@@ -14,12 +14,6 @@ from netlab import (Count, Delay, LONG, Ping, World, expect, fail, long_scenario
 HUB = "10.77.0.1"
 
 
-def largest_gap(ping):
-    """Longest time between two replies, s."""
-    at = [t for _, t, _, _ in ping.replies]
-    return max((b - a for a, b in zip(at, at[1:])), default=1e9)
-
-
 def bound(hub):
     return {e["peer"] for e in hub.nhrp() if e["kind"] == "binding" and e["state"] == "registered"}
 
@@ -76,7 +70,7 @@ def dual_hub(lab):
     time.sleep(1.5)
     world.hub.kill()
     ping.wait()
-    gap = largest_gap(ping)
+    gap = ping.largest_gap()
     expect(gap <= 3.2, "%.1f s without an answer" % gap)
     expect(ping.replies[-1][0] == ping.transmitted, "no answers at the end")
 
@@ -137,7 +131,7 @@ def nat_forgets(lab):
         time.sleep(1)
         change()
         ping.wait()
-        gaps.append((name, largest_gap(ping)))
+        gaps.append((name, ping.largest_gap()))
         expect(ping.replies[-1][0] > ping.transmitted - 5, name + ": no answers at the end")
         world.make_direct(timeout=40)
     text = ", ".join("%s %.1f s" % g for g in gaps)
@@ -170,7 +164,7 @@ def rebinding(lab):
             change_port(site, 30000 + 1000 * len(gaps) + 100 * i)
             forget(site)
         ping.wait()
-        gaps.append(largest_gap(ping))
+        gaps.append(ping.largest_gap())
         expect(ping.replies[-1][0] > ping.transmitted - 5, "no answers at the end")
     expect(gaps[0] <= 0.5 and max(gaps) <= 1.2, "silent for %s s" % gaps)
     return "%d of %d lost, known after %.2f s; silent for %.2f s (a), %.2f s (b), %.2f s (both)" % (
@@ -255,7 +249,7 @@ def blocked_for_long(lab):
     took = time.monotonic() - began
     ping.process.signal(2)
     ping.wait()
-    gap = largest_gap(ping)
+    gap = ping.largest_gap()
     expect(gap <= 3.2, "%.1f s without an answer" % gap)
     return "silent for %.1f s, direct again after %.1f s" % (gap, took)
 

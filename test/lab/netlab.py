@@ -290,6 +290,11 @@ class Ping:
         self.errors = re.findall(r"^\[[\d.]+\] From (.*)$", self.text, re.M)
         return self
 
+    def largest_gap(self):
+        """Longest time between two replies, s."""
+        at = [t for _, t, _, _ in self.replies]
+        return max((b - a for a, b in zip(at, at[1:])), default=1e9)
+
     def first_sent(self):
         """Unix time at which the first packet left, as near as its reply tells."""
         seq, at, _, rtt = self.replies[0]
