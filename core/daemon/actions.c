@@ -168,7 +168,7 @@ static void perform(struct node *n, const struct action *a)
 		resolve(n, a->resolve.host, a->resolve.port, a->resolve.token);
 		break;
 	case ACTION_SAVE_BUNDLE:
-		save_write(n, SAVE_BUNDLE, a->bundle.data, a->bundle.len);
+		save_write(n, SAVE_BUNDLE, a->save.data, a->save.len);
 		break;
 	case ACTION_SAVE_HINTS:
 		save_write(n, SAVE_HINTS, a->save.data, a->save.len);

@@ -315,8 +315,7 @@ static void handle_event(struct engine *e, struct event *ev, uint64_t now)
 		if (p)
 			liveness_heard(&e->peers, p, now);
 		if (p && s->created_ns < p->run_ns)
-			atomic_fetch_add_explicit(&e->control->counters.dropped[DROP_REPLAY], 1,
-				memory_order_relaxed);
+			e->peers.dropped[DROP_REPLAY]++;
 		else if (p && ev->protocol == GRE_PROTO_NHRP)
 			nhrp_receive(&e->nhrp, p, ev->data, ev->len, &ev->remote, now);
 		else if (p)
@@ -400,13 +399,6 @@ void engine_route(struct engine *e, const struct route_update *u, bool deleted, 
 	else if (fib_route_put(&e->plane.fib, &route) != 0 && e->route_loss++ % 1000 == 0)
 		env_log(&e->env, LOG_ERROR, "route table full: %s ignored (limit routes = %u)",
 			prefix_format(&route.prefix, text), e->plane.fib.cap / 2);
-	nhrp_routes_changed(&e->nhrp, now);
-}
-
-void engine_routes_reset(struct engine *e, uint64_t now)
-{
-	fib_route_clear(&e->plane.fib, FIB_KERNEL);
-	e->peers.n_own = 0;
 	nhrp_routes_changed(&e->nhrp, now);
 }
 

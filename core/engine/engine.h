@@ -112,9 +112,7 @@ struct route_update {
 void engine_route(struct engine *e, const struct route_update *route, bool deleted, uint64_t now);
 /* An address on an interface other than our TUN: a candidate. */
 void engine_address(struct engine *e, const struct ip_addr *address, bool deleted, uint64_t now);
-/* Forget all kernel routes and addresses: a new dump begins. */
-void engine_routes_reset(struct engine *e, uint64_t now);
-/* Forget the addresses alone: all of them follow. */
+/* A new dump begins: all addresses follow, and of the routes those that have changed. */
 void engine_addresses_reset(struct engine *e, uint64_t now);
 /* A dump is complete; until the first one the engine registers no derived prefixes. */
 void engine_routes_synced(struct engine *e, uint64_t now);
@@ -164,11 +162,7 @@ struct action {
 		struct {
 			const uint8_t *data; /* valid until the next engine call */
 			size_t len;
-		} bundle;
-		struct {
-			const uint8_t *data; /* valid until the next engine call */
-			size_t len;
-		} save; /* SAVE_HINTS */
+		} save; /* SAVE_BUNDLE, SAVE_HINTS */
 		struct {
 			uint64_t unix_s;
 		} time;

@@ -158,8 +158,8 @@ void hooks_new_bundle(struct engine *e, uint64_t now)
 {
 	struct queued *a = actions_add(&e->actions, ACTION_SAVE_BUNDLE, true);
 	if (a) {
-		a->action.bundle.data = e->trust.bundle_bytes;
-		a->action.bundle.len = e->trust.bundle_len;
+		a->action.save.data = e->trust.bundle_bytes;
+		a->action.save.len = e->trust.bundle_len;
 	}
 	apply_bundle(e, now);
 }

@@ -1,7 +1,6 @@
 /* Views for status: copies out of the engine, one object a call. */
 #include "core/engine/engine.h"
 
-#include "core/engine/data_private.h"
 #include "core/engine/node.h"
 
 #include <string.h>
@@ -72,7 +71,7 @@ void engine_view_counters(const struct engine *e, struct data_counters *out)
 
 void engine_count_drops(struct engine *e, uint8_t reason, uint64_t n)
 {
-	data_count(&e->control->counters.dropped[reason], n);
+	e->peers.dropped[reason] += n;
 }
 
 static const char *path_text(const struct engine *e, const struct peer *p)

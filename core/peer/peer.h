@@ -223,7 +223,7 @@ struct peers {
 	const struct env *env;
 	struct peer_ops ops;
 	struct admission admission;   /* limits on what strangers make us do */
-	uint64_t dropped[DROP_COUNT]; /* handshake messages, by reason */
+	uint64_t dropped[DROP_COUNT]; /* by the control loop, by reason */
 	struct punch punches[PUNCH_MAX];
 	struct assembly assembly;
 	struct ip_addr own[32]; /* interface addresses, underlay */

@@ -133,7 +133,7 @@ static void route(struct network *n, uint8_t who, struct reader *r)
 		u.gateway = n->nodes[which / 16 % NET_NODES].engine->self.addresses[0].addr;
 	engine_route(node->engine, &u, what & 16, n->now);
 	if (which == 0xff) {
-		engine_routes_reset(node->engine, n->now);
+		engine_addresses_reset(node->engine, n->now);
 		engine_routes_synced(node->engine, n->now);
 	}
 	network_settle(n);

@@ -298,7 +298,7 @@ static void act(struct network *n, struct net_node *node, const struct action *a
 		engine_resolved(node->engine, a->resolve.token, &n->nodes[NET_HUB].at, 1, n->now);
 		break;
 	case ACTION_SAVE_BUNDLE:
-		must(a->bundle.len > 0 && a->bundle.data != NULL);
+		must(a->save.len > 0 && a->save.data != NULL);
 		break;
 	case ACTION_SAVE_HINTS:
 		must(hints_verify(a->save.data, a->save.len, node->engine->identity));

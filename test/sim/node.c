@@ -150,7 +150,7 @@ static void act(struct node *n, const struct action *a)
 		resolve(n, a);
 		break;
 	case ACTION_SAVE_BUNDLE:
-		save(&n->saved_bundle, &n->saved_bundle_len, a->bundle.data, a->bundle.len);
+		save(&n->saved_bundle, &n->saved_bundle_len, a->save.data, a->save.len);
 		n->bundles_saved++;
 		break;
 	case ACTION_SAVE_HINTS:
@@ -394,7 +394,7 @@ struct node *node_new(struct sim *s, struct host *host, struct traffic *traffic)
 static void tell_kernel(struct node *n)
 {
 	uint64_t now = node_now(n);
-	engine_routes_reset(n->engine, now);
+	engine_addresses_reset(n->engine, now);
 	for (unsigned i = 0; i < n->host->iface.n_addrs; i++)
 		engine_address(n->engine, &n->host->iface.addrs[i], false, now);
 	for (unsigned i = 0; i < n->n_routes; i++)
