@@ -153,15 +153,6 @@ int fib_route_remove(struct fib *f, const struct fib_route *route)
 	return ERR_NOT_FOUND;
 }
 
-void fib_route_clear(struct fib *f, enum fib_source source)
-{
-	for (uint32_t i = 0; i < f->n_fresh; i++)
-		if (f->entries[i].used && f->entries[i].route.source == source) {
-			struct fib_route route = f->entries[i].route;
-			fib_route_remove(f, &route);
-		}
-}
-
 const struct fib_route *fib_covering(const struct fib *f, const struct prefix *p)
 {
 	uint32_t i = lpm_cover(&f->routes, p);

@@ -69,8 +69,6 @@ void fib_fini(struct fib *f);
 int fib_route_put(struct fib *f, const struct fib_route *route);
 /* ERR_NOT_FOUND. */
 int fib_route_remove(struct fib *f, const struct fib_route *route);
-/* Removes every route of a source. */
-void fib_route_clear(struct fib *f, enum fib_source source);
 /* The best route that covers the whole prefix, shortcuts left aside; NULL if none. */
 const struct fib_route *fib_covering(const struct fib *f, const struct prefix *p);
 /* Our own best route of exactly this prefix: kernel routes left aside. NULL if none. */

@@ -1,32 +1,5 @@
 /* Which route wins, which shortcut beats it, and who is behind a next hop. */
-#include "core/route/fib.h"
-
-#include "core/base/err.h"
-#include "test/unit/plane_fixture.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-
-static struct epoch epoch;
-static struct fib fib;
-static uint64_t seed;
-static const struct env env = {.ctx = &seed, .random = fixture_random};
-
-static int set_up(void **state)
-{
-	(void)state;
-	epoch_init(&epoch);
-	return fib_init(&fib, 64, 16, 16, &epoch, &env);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fib_fini(&fib);
-	return 0;
-}
+#include "test/unit/fib_fixture.h"
 
 static struct fib_route route(const char *prefix, const char *gateway, enum fib_source source,
 	uint32_t table, uint32_t metric, enum fib_type type)
@@ -105,7 +78,7 @@ static void any_kernel_route_wins_over_ours_and_standby_takes_over(void **state)
 	take("192.168.1.0/24", NULL, FIB_KERNEL, 254, 9999);
 	take("192.168.1.0/24", "10.77.0.11", FIB_REGISTERED, 0, 4096);
 	expect_hop("192.168.1.5", FIB_OVERLAY, "10.77.0.12");
-	fib_route_clear(&fib, FIB_REGISTERED);
+	take("192.168.1.0/24", "10.77.0.12", FIB_REGISTERED, 0, 4096);
 	look("192.168.1.5", false);
 }
 

@@ -1,34 +1,8 @@
 /* The FIB against a slow obvious twin, and its writer beside a worker that stands still. */
-#include "core/route/fib.h"
-
-#include "core/base/err.h"
-#include "test/unit/plane_fixture.h"
+#include "test/unit/fib_fixture.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-
-static struct epoch epoch;
-static struct fib fib;
-static uint64_t seed;
-static const struct env env = {.ctx = &seed, .random = fixture_random};
-
-static int set_up(void **state)
-{
-	(void)state;
-	epoch_init(&epoch);
-	return fib_init(&fib, 64, 16, 16, &epoch, &env);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fib_fini(&fib);
-	return 0;
-}
 
 #define TWIN_MAX 40
 
@@ -128,8 +102,8 @@ static void agrees_with_its_twin(void **state)
 			assert_true(addr_equal(
 				&hop.next_hop, best->gateway.family ? &best->gateway : &dst));
 	}
-	for (unsigned source = FIB_KERNEL; source <= FIB_CONFIG; source++)
-		fib_route_clear(&fib, source);
+	while (twin.n > 0)
+		assert_int_equal(fib_route_remove(&fib, &twin.v[--twin.n]), 0);
 	assert_int_equal(fib.used, 0);
 	assert_int_equal(fib.routes.entries, 0);
 }
