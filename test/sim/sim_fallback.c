@@ -31,7 +31,7 @@ static struct trio trio_direct(struct sim *s, enum nat_kind alice, enum nat_kind
 }
 
 /*
- * A firewall appears between the two. Sent and nothing back for 1 s: PING, at 3 s the path is dead and
+ * A firewall appears between the two. A flow that breaks off: PING, and after 0.7 s the path is dead and
  * the hub carries on. Later the firewall goes: a new attempt finds the way again.
  */
 static void direct_path_blocked_then_unblocked(struct sim *s)
@@ -355,19 +355,33 @@ static void hub_key_rotates(struct sim *s)
 	flow_finish(f);
 }
 
+/* Two hubs, and two spokes that never find a direct path. */
+struct relayed {
+	struct world *w;
+	struct node *hub1, *hub2, *alice, *bob;
+};
+
+static struct relayed two_hubs(struct sim *s)
+{
+	struct relayed r = {.w = world_new(s, RTT)};
+	r.w->families = 4;
+	r.hub1 = world_hub(r.w, "hub1", "10.0.0.1/24");
+	r.hub2 = world_hub(r.w, "hub2", "10.0.0.2/24");
+	r.alice = world_spoke(r.w, "alice", "10.0.0.11/24", NAT_SYMMETRIC);
+	r.bob = world_spoke(r.w, "bob", "10.0.0.12/24", NAT_SYMMETRIC);
+	world_up(r.w);
+	return r;
+}
+
 /*
  * Two hubs, no direct path. The preferred one dies: with traffic the other carries on within 3 s. It comes
  * back, and so does the traffic, without a loss. It leaves in good order: a matter of a round trip.
  */
 static void hub_failover_under_relayed_traffic(struct sim *s)
 {
-	struct world *w = world_new(s, RTT);
-	w->families = 4;
-	struct node *hub1 = world_hub(w, "hub1", "10.0.0.1/24");
-	struct node *hub2 = world_hub(w, "hub2", "10.0.0.2/24");
-	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_SYMMETRIC);
-	struct node *bob = world_spoke(w, "bob", "10.0.0.12/24", NAT_SYMMETRIC);
-	world_up(w);
+	struct relayed r = two_hubs(s);
+	struct world *w = r.w;
+	struct node *hub1 = r.hub1, *hub2 = r.hub2, *alice = r.alice, *bob = r.bob;
 	struct flow *f = flow_ping(alice, bob, 4, MS(10), 0);
 	sim_run(s, S(20));
 	CHECK_EQ(s, flow_lost_between(f, 0, s->now - S(1)), 0);
@@ -396,6 +410,36 @@ static void hub_failover_under_relayed_traffic(struct sim *s)
 		flow_lost_between(f, left - S(1), s->now - S(1)));
 	CHECK_EQ(s, flow_lost_between(f, left + 4 * RTT, s->now - S(1)), 0);
 	flow_finish(f);
+}
+
+/* The preferred one dies while nothing is sent: known within 13 s, back 30 s after it is. */
+static void failover_while_idle(struct sim *s)
+{
+	struct relayed r = two_hubs(s);
+	struct world *w = r.w;
+	struct node *hub1 = r.hub1, *hub2 = r.hub2, *alice = r.alice, *bob = r.bob;
+	sim_run(s, S(60));
+	struct engine *e = alice->engine;
+	const struct peer *first = peer_find(&e->peers, hub1->cert.static_key);
+	node_crash(hub1);
+	uint64_t died = s->now;
+	WAIT_FOR(s, S(13), hubs_preferred(&e->peers, 0, node_now(alice)) != first);
+	sim_note(s, "idle: known after %.1f s", (double)(s->now - died) / 1e9);
+	WAIT_FOR(s, S(13), !node_up(bob, hub1) || !node_direct(bob, hub1));
+	struct flow *f = flow_ping(alice, bob, 4, MS(10), 0);
+	sim_run(s, S(20));
+	CHECK_EQ(s, flow_lost_between(f, 0, s->now - S(1)), 0);
+	world_start_node(w, hub1);
+	WAIT_FOR(s, S(75), node_up(alice, hub1) && node_up(bob, hub1));
+	uint64_t back = s->now;
+	CHECK(s, hubs_preferred(&e->peers, 0, node_now(alice)) != first);
+	WAIT_FOR(s, S(31), hubs_preferred(&e->peers, 0, node_now(alice)) == first);
+	CHECK_RANGE(s, s->now - back, S(25), S(31));
+	sim_note(s, "preferred again %.1f s after it was back", (double)(s->now - back) / 1e9);
+	sim_run(s, S(10));
+	flow_finish(f);
+	CHECK_EQ(s, flow_lost(f), 0);
+	CHECK(s, node_up(alice, hub2));
 }
 
 /* Underlay trouble of 60 s for everybody; all is as before some seconds later. */
@@ -445,6 +489,7 @@ static const struct sim_case cases[] = {
 	{"hub-key-rotates", hub_key_rotates},
 	{"hubs-change-by-bundle", hubs_change_by_bundle},
 	{"hub-failover-under-relayed-traffic", hub_failover_under_relayed_traffic},
+	{"failover-while-idle", failover_while_idle},
 	{"partition-heals", partition_heals},
 	{"destination-at-the-other-hub", destination_registered_at_the_other_hub},
 };

@@ -674,42 +674,6 @@ static void simultaneous_with_loss(struct sim *s)
 	}
 }
 
-/* ---- Two hubs ------------------------------------------------------------------------------- */
-
-/* The preferred one dies while nothing is sent: known within 13 s, back 30 s after it is. */
-static void failover_while_idle(struct sim *s)
-{
-	struct world *w = world_new(s, RTT);
-	w->families = 4;
-	struct node *hub1 = world_hub(w, "hub1", "10.0.0.1/24");
-	struct node *hub2 = world_hub(w, "hub2", "10.0.0.2/24");
-	struct node *alice = world_spoke(w, "alice", "10.0.0.11/24", NAT_SYMMETRIC);
-	struct node *bob = world_spoke(w, "bob", "10.0.0.12/24", NAT_SYMMETRIC);
-	world_up(w);
-	sim_run(s, S(60));
-	struct engine *e = alice->engine;
-	const struct peer *first = peer_find(&e->peers, hub1->cert.static_key);
-	node_crash(hub1);
-	uint64_t died = s->now;
-	WAIT_FOR(s, S(13), hubs_preferred(&e->peers, 0, node_now(alice)) != first);
-	sim_note(s, "idle: known after %.1f s", seconds(s->now - died));
-	WAIT_FOR(s, S(13), !node_up(bob, hub1) || !node_direct(bob, hub1));
-	struct flow *f = flow_ping(alice, bob, 4, MS(10), 0);
-	sim_run(s, S(20));
-	CHECK_EQ(s, flow_lost_between(f, 0, s->now - S(1)), 0);
-	world_start_node(w, hub1);
-	WAIT_FOR(s, S(75), node_up(alice, hub1) && node_up(bob, hub1));
-	uint64_t back = s->now;
-	CHECK(s, hubs_preferred(&e->peers, 0, node_now(alice)) != first);
-	WAIT_FOR(s, S(31), hubs_preferred(&e->peers, 0, node_now(alice)) == first);
-	CHECK_RANGE(s, s->now - back, S(25), S(31));
-	sim_note(s, "preferred again %.1f s after it was back", seconds(s->now - back));
-	sim_run(s, S(10));
-	flow_finish(f);
-	CHECK_EQ(s, flow_lost(f), 0);
-	CHECK(s, node_up(alice, hub2));
-}
-
 static const struct sim_case cases[] = {
 	{"hub-restarts-with-its-file", hub_restarts_with_its_file},
 	{"hub-restarts-without-a-file", hub_restarts_without_a_file},
@@ -733,7 +697,6 @@ static const struct sim_case cases[] = {
 	{"response-from-elsewhere", response_from_elsewhere},
 	{"own-address-changes", own_address_changes},
 	{"simultaneous-with-loss", simultaneous_with_loss},
-	{"failover-while-idle", failover_while_idle},
 };
 
 SIM_MAIN(cases, 1)
