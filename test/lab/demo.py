@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 
-from netlab import Lab, LabError, Ping, World, fail, read_pcap, until
+from netlab import Lab, LabError, Ping, World, fail, until
+from traffic import read_pcap
 
 PINGS, INTERVAL = 500, 0.0095  # ping(8) makes 16 ms of 10, and 9.7 of this
 LIMIT_DIRECT = 1.0  # s, from the first packet

@@ -15,8 +15,8 @@ import socket
 import subprocess
 import time
 
-from netlab import (Count, Faults, LONG, Ping, TUN, World, expect, long_scenario, run, scenario,
-    until)
+from netlab import Faults, LONG, Ping, TUN, World, expect, long_scenario, run, scenario, until
+from traffic import Count
 
 HUB = "10.77.0.1"
 STATE = {"bundle", "registry", "clock"}  # what the state directory holds

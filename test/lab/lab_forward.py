@@ -4,7 +4,8 @@
 import socket
 import struct
 
-from netlab import TUN, Ping, Tap, World, expect, ipv4, read_pcap, run, scenario, udp, until
+from netlab import TUN, Ping, World, expect, run, scenario, until
+from traffic import Tap, ipv4, read_pcap, udp
 
 ICMP_PROTO, UDP_PROTO = 1, 17
 MARK = b"warren-lab-mark-"

@@ -8,7 +8,8 @@ import resource
 import socket
 import time
 
-from netlab import Count, World, expect, run, scenario, until
+from netlab import World, expect, run, scenario, until
+from traffic import Count
 
 PORT = 8747
 GET = "GET /api/v1/status HTTP/1.1\r\n"

@@ -8,8 +8,8 @@ LAB_LONG=1 is the long form: 1,000 rekeys, and what takes minutes.
 import json
 import time
 
-from netlab import (Count, Delay, LONG, Ping, World, expect, fail, long_scenario, run, scenario,
-    until)
+from netlab import LONG, Ping, World, expect, fail, long_scenario, run, scenario, until
+from traffic import Count, Delay
 
 HUB = "10.77.0.1"
 

@@ -4,7 +4,8 @@ The laboratory itself, without warrend: do its routers behave like the NATs that
 
 import socket
 
-from netlab import Lab, Ns, PORT, Ping, Site, expect, read_pcap, run, scenario, until  # noqa: F401
+from netlab import Lab, Ns, PORT, Ping, Site, expect, run, scenario, until  # noqa: F401
+from traffic import read_pcap  # noqa: F401
 import netlab
 
 

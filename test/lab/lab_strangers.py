@@ -18,7 +18,8 @@ import socket
 import struct
 import time
 
-from netlab import PORT, World, expect, helper, read_pcap, run, scenario, until
+from netlab import PORT, World, expect, helper, run, scenario, until
+from traffic import read_pcap
 
 HANDSHAKE, SEALED = 0x000088b6, 0x300088b5
 SOURCES = 60
