@@ -8,7 +8,6 @@
 
 #define PERIOD_NS    (30 * NS_PER_S)
 #define SAVE_TIME_NS (3600 * NS_PER_S)
-#define SOON_S       (UINT64_C(14) * 86400)
 #define HUB_HINT_S                                                                                 \
 	(UINT64_C(30) * 86400) /* a hub is where it was for that long, if no name says better */
 #define DIAL_NS     (5 * NS_PER_MS)
@@ -163,9 +162,10 @@ static void say(struct engine *e, bool *said, bool holds, const char *what)
 static void look_at_papers(struct engine *e, uint64_t now)
 {
 	struct upkeep *u = &e->upkeep;
-	uint64_t time_s = engine_time_s(e, now), end_s = e->self.not_after;
-	say(e, &u->cert_expired, end_s < time_s, "our own certificate has expired");
-	say(e, &u->cert_expires, end_s >= time_s && end_s - time_s < SOON_S,
+	uint64_t time_s = engine_time_s(e, now);
+	enum validity cert = clock_validity(e->self.not_after, time_s);
+	say(e, &u->cert_expired, cert == VALIDITY_OVER, "our own certificate has expired");
+	say(e, &u->cert_expires, cert == VALIDITY_ENDS,
 		"our own certificate expires within 14 days");
 	say(e, &u->bundle_expired, e->trust.bundle && trust_bundle_expired(&e->trust, time_s),
 		e->peers.strict ? "the bundle has expired: new sessions are refused (strict)"

@@ -1,8 +1,8 @@
 #include "core/status/status.h"
 
-#include <string.h>
+#include "core/trust/clock.h"
 
-#define SOON_S (UINT64_C(14) * 86400)
+#include <string.h>
 
 static bool hub_hairpins(const struct node_view *view, const struct status_context *context)
 {
@@ -12,13 +12,12 @@ static bool hub_hairpins(const struct node_view *view, const struct status_conte
 
 static bool certificate_expired(const struct node_view *view, const struct status_context *context)
 {
-	return view->cert_not_after < context->wall_s;
+	return clock_validity(view->cert_not_after, context->wall_s) == VALIDITY_OVER;
 }
 
 static bool certificate_expires(const struct node_view *view, const struct status_context *context)
 {
-	return !certificate_expired(view, context) &&
-		view->cert_not_after - context->wall_s < SOON_S;
+	return clock_validity(view->cert_not_after, context->wall_s) == VALIDITY_ENDS;
 }
 
 static bool clock_behind(const struct node_view *view, const struct status_context *context)
@@ -35,7 +34,8 @@ static bool no_bundle(const struct node_view *view, const struct status_context 
 
 static bool bundle_expired(const struct node_view *view, const struct status_context *context)
 {
-	return view->bundle_number != 0 && view->bundle_not_after < context->wall_s;
+	return view->bundle_number != 0 &&
+		clock_validity(view->bundle_not_after, context->wall_s) == VALIDITY_OVER;
 }
 
 static bool runs_as_root(const struct node_view *view, const struct status_context *context)

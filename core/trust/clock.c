@@ -1,5 +1,7 @@
 #include "core/trust/clock.h"
 
+#define ENDS_S (UINT64_C(14) * 86400)
+
 static uint64_t moved_on(uint64_t s, uint64_t at, uint64_t now)
 {
 	return s ? s + ts_since(at, now) / NS_PER_S : 0;
@@ -8,6 +10,13 @@ static uint64_t moved_on(uint64_t s, uint64_t at, uint64_t now)
 void clock_init(struct trust_clock *c, uint64_t floor_s, uint64_t now)
 {
 	*c = (struct trust_clock){.floor_s = floor_s, .floor_at = now};
+}
+
+enum validity clock_validity(uint64_t not_after, uint64_t time_s)
+{
+	return not_after < time_s             ? VALIDITY_OVER
+		: not_after - time_s < ENDS_S ? VALIDITY_ENDS
+					      : VALIDITY_GOOD;
 }
 
 uint64_t clock_now_s(const struct trust_clock *c, const struct env *env, uint64_t now)

@@ -18,6 +18,13 @@ struct trust_clock {
 
 /* Sets the floor of the start. */
 void clock_init(struct trust_clock *c, uint64_t floor_s, uint64_t now);
+/* Of papers that are good until not_after (unix s): OVER after that, ENDS in the last 14 days before. */
+enum validity {
+	VALIDITY_GOOD,
+	VALIDITY_ENDS,
+	VALIDITY_OVER,
+};
+enum validity clock_validity(uint64_t not_after, uint64_t time_s);
 /* Unix seconds. */
 uint64_t clock_now_s(const struct trust_clock *c, const struct env *env, uint64_t now);
 /* Is the system's clock behind what is known? */
