@@ -5,15 +5,13 @@
 #include "core/daemon/clients.h"
 #include "core/daemon/http.h"
 #include "core/daemon/listen.h"
+#include "test/unit/jobs_fixture.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,14 +21,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #define PAGE (256 * 1024) /* of a list, each time that the loop is asked: it never ends */
 
-static struct jobs jobs;
-static uv_loop_t loop;
-static uv_async_t wake, stop;
-static uv_thread_t thread;
 static struct http *on_tcp, *on_unix;
 static uint16_t port;
 static char path[64];
@@ -62,17 +54,6 @@ static void on_wake(uv_async_t *async)
 	}
 }
 
-static void on_stop(uv_async_t *async)
-{
-	uv_close((uv_handle_t *)async, NULL);
-	uv_close((uv_handle_t *)&wake, NULL);
-}
-
-static void run(void *arg)
-{
-	uv_run(arg, UV_RUN_DEFAULT);
-}
-
 static int set_up(void **state)
 {
 	(void)state;
@@ -84,11 +65,7 @@ static int set_up(void **state)
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max < 8192 ? files.rlim_max : 8192;
 	setrlimit(RLIMIT_NOFILE, &files);
-	uv_loop_init(&loop);
-	uv_async_init(&loop, &wake, on_wake);
-	uv_async_init(&loop, &stop, on_stop);
-	jobs_init(&jobs, &wake);
-	uv_thread_create(&thread, run, &loop);
+	jobs_fixture_start(on_wake);
 	assert_true(endpoint_parse("127.0.0.1:0", 0, &tcp.listen));
 	int fd = listen_tcp(&tcp.listen, &env);
 	assert_true(fd >= 0);
@@ -108,11 +85,9 @@ static int tear_down(void **state)
 	jobs_close(&jobs);
 	http_stop(on_tcp);
 	http_stop(on_unix);
-	uv_async_send(&stop);
-	uv_thread_join(&thread);
-	jobs_fini(&jobs);
+	jobs_fixture_stop();
 	unlink(path);
-	return uv_loop_close(&loop);
+	return 0;
 }
 
 /* ---- Clients ----------------------------------------------------------------------------------- */

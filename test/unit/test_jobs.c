@@ -1,23 +1,14 @@
-#include "core/daemon/jobs.h"
+#include "test/unit/jobs_fixture.h"
 
 #include "core/base/env.h"
 #include "core/base/err.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-/* A control loop in a thread of its own, which answers as the job's id tells it. */
+/* The control loop answers as the job's id tells it. */
 #define ANSWER REQUEST_STATUS /* at once */
 #define PARK   REQUEST_PING   /* when the next ANSWER comes */
 #define IGNORE REQUEST_NONE   /* parks it under a token that never comes */
-
-static struct jobs jobs;
-static uv_loop_t loop;
-static uv_async_t wake, stop;
-static uv_thread_t thread;
 
 static void on_wake(uv_async_t *async)
 {
@@ -42,35 +33,17 @@ static void on_wake(uv_async_t *async)
 	}
 }
 
-static void on_stop(uv_async_t *async)
-{
-	uv_close((uv_handle_t *)async, NULL);
-	uv_close((uv_handle_t *)&wake, NULL);
-}
-
-static void run(void *arg)
-{
-	uv_run(arg, UV_RUN_DEFAULT);
-}
-
 static int setup(void **state)
 {
 	(void)state;
-	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(uv_async_init(&loop, &wake, on_wake), 0);
-	assert_int_equal(uv_async_init(&loop, &stop, on_stop), 0);
-	assert_int_equal(jobs_init(&jobs, &wake), 0);
-	assert_int_equal(uv_thread_create(&thread, run, &loop), 0);
+	jobs_fixture_start(on_wake);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	uv_async_send(&stop);
-	uv_thread_join(&thread);
-	jobs_fini(&jobs);
-	assert_int_equal(uv_loop_close(&loop), 0);
+	jobs_fixture_stop();
 	return 0;
 }
 
