@@ -816,6 +816,15 @@ class World:
     def unblock(self):
         self.inet.nft("delete table bridge cut")
 
+    def whole(self, timeout=10):
+        """Waits until all spokes are registered, and the LANs reach one another."""
+        for node in self.nodes():
+            until("%s answers" % node.name, node.answers, timeout)
+        for node in self.spokes.values():
+            until("%s is registered" % node.name, node.ready, timeout)
+        until("a's host reaches b's", lambda: self.sites["a"].host.reachable(self.host_of("b"), 0.3),
+            timeout)
+
     def make_direct(self, one="a", other="b", timeout=10):
         """Traffic between two LAN hosts until both ends say the path is direct."""
         ping = Ping(self.sites[one].host, self.host_of(other), int(timeout / 0.05), 0.05, 2)
@@ -833,6 +842,15 @@ class World:
             "root", "-w", path, *what)
         until("tcpdump listens", lambda: "listening" in process.output())
         return process
+
+
+def faulty(lab, names=("a",), **options):
+    """A started world whose nodes of these names have a fault_shim: (world, Faults ...)."""
+    world = World(lab, **options)
+    nodes = {n.name: n for n in world.nodes()}
+    faults = [Faults(nodes[name]) for name in names]
+    world.start()
+    return (world, *faults)
 
 
 # ---- Running scenarios --------------------------------------------------------------------------

@@ -13,7 +13,7 @@ export WARREN_BUILD=${WARREN_BUILD:-$PWD/build/dev} LAB_LONG=1
 }
 failed=0
 for round in $(seq "${1:-1}"); do
-	for name in faults recovery paths; do
+	for name in faults kernel recovery paths; do
 		echo "== round $round: lab_$name"
 		python3 -u "test/lab/lab_$name.py" || failed=1
 	done
