@@ -343,7 +343,8 @@ static void readers_see_whole_paths_and_sessions(void **state)
 	set_path(0);
 	for (int i = 0; i < READERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, reader, &r), 0);
-	for (unsigned n = 0; n < CHANGES || atomic_load(&r.found) < 100; n++) {
+	/* However little the readers, or we, are let run: until there was something to see. */
+	for (unsigned n = 0; n < CHANGES || replaced <= 100 || atomic_load(&r.found) < 100; n++) {
 		set_path(n);
 		struct session *s = session_new(&t, 1, &env);
 		if (!s) { /* a reader has been stopped in the middle of its batch */
