@@ -18,19 +18,25 @@
 struct tun;
 
 struct tun_config {
-	char name[16];   /* with its NUL; "" = the system's choice, "warren%d" = the first free */
-	uint16_t mtu;    /* bytes of an inner IP packet, at most PKT_ROOM */
-	unsigned queues; /* wanted; 1 where the system has no multi-queue */
+	char name[16];     /* with its NUL; "" = the system's choice, "warren%d" = the first free */
+	uint16_t mtu;      /* bytes of an inner IP packet, at most PKT_ROOM */
+	unsigned queues;   /* wanted; 1 where the system has no multi-queue */
+	uint32_t offloads; /* TUN_* bits wanted; each is used where the system has it */
 	unsigned n_addresses;
 	struct prefix
 		addresses[8]; /* interface addresses with subnet length, link-local included */
 };
 
-struct tun_caps {
-	unsigned queues; /* got */
-	bool gso_read;   /* tun_read may deliver trains (gso_size != 0) */
-	bool gso_write;
-};
+/*
+ * What the system does for whole trains instead of each packet; see pkt.h. tun_read delivers trains
+ * and PKT_CSUM_PARTIAL, tun_write takes trains, only where the bit says so.
+ */
+#define TUN_CHECKSUM     0x01 /* read: L4 checksums may be left to us */
+#define TUN_TSO          0x02 /* read: trains of TCP; brings TUN_CHECKSUM with it */
+#define TUN_USO          0x04 /* read: trains of UDP; likewise */
+#define TUN_COALESCE_TCP 0x08 /* write: trains of TCP */
+#define TUN_COALESCE_UDP 0x10 /* write: trains of UDP */
+#define TUN_OFFLOADS     0x1f
 
 /*
  * Makes the device, sets MTU and addresses, switches the kernel's own link-local address and router
@@ -42,21 +48,29 @@ int tun_open(struct tun **out, const struct tun_config *config, const struct env
 int tun_add_address(struct tun *tun, const struct prefix *address);
 /* Closes it; the device and its routes go away. */
 void tun_close(struct tun *tun);
-struct tun_caps tun_caps(const struct tun *tun);
+unsigned tun_queues(const struct tun *tun); /* got */
+/* The TUN_* bits in use. A bit goes while packets flow when the system turns out to refuse it. */
+uint32_t tun_offloads(const struct tun *tun);
 const char *tun_name(const struct tun *tun);
 unsigned tun_ifindex(const struct tun *tun);
 int tun_fd(const struct tun *tun, unsigned queue);
 /*
- * Fills b (pkt_reset slots) with whole IP packets until it would block, b is full or byte_budget is
- * spent; sets b->n and returns it. 0 = would block, ERR_NOT_FOUND = the device is gone,
- * ERR_SYSTEM = reading failed for another reason, which may pass.
+ * Fills b with whole IP packets and trains until it would block, b is full (of packets, or less than
+ * a train's room is left) or byte_budget is spent; sets b->n and returns it. Each has PKT_HEADROOM
+ * before it and PKT_TAILROOM behind. Of a train gso_size, gso_type and PKT_CSUM_PARTIAL are set, of
+ * a single packet PKT_CSUM_PARTIAL where it holds; l4_off where the system says at which offset the
+ * checksum begins, which is to be believed no more than the rest of the packet; hdr_len is 0.
+ * 0 = would block, ERR_NOT_FOUND = the device is gone, ERR_SYSTEM = reading failed for another reason, which may pass.
  */
 int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_budget);
 /*
- * Writes the packets whose verdict is PKT_WRITE_TUN; one that fails becomes PKT_DROP (SEND_FAILED),
- * as does a train where tun_caps().gso_write is false.
+ * Writes the packets and trains (pieces chained by `next`) whose verdict is PKT_WRITE_TUN. One that
+ * fails becomes PKT_DROP (SEND_FAILED). Returns how many trains the system refused as such: they keep
+ * their verdict, have not been written, and from now on the bit of their kind is gone from
+ * tun_offloads; all others are PKT_CONSUMED or PKT_DROP after the call, so that it may be called again
+ * when the trains have been taken apart.
  */
-void tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b);
+unsigned tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b);
 
 /* ---- UDP ------------------------------------------------------------------------------------ */
 
@@ -66,7 +80,12 @@ struct udp_config {
 	struct ip_addr address; /* to bind, family 0 = all, both families */
 	uint16_t port;          /* 0 = a random one */
 	unsigned workers;       /* sockets 1 .. workers take sealed data; socket 0 handshakes */
+	uint32_t offloads;      /* UDP_* bits wanted; each is used where the system has it */
 };
+
+#define UDP_SEND_TRAINS    0x01 /* trains are cut by the system */
+#define UDP_RECEIVE_TRAINS 0x02 /* datagrams arrive as trains; udp_recv takes them apart */
+#define UDP_OFFLOADS       0x03
 
 /*
  * 1 + workers sockets on one port. Where the system can (SO_REUSEPORT with a classic BPF program)
@@ -81,19 +100,23 @@ struct udp_config {
 int udp_open(struct udp **out, const struct udp_config *config, const struct env *env);
 void udp_close(struct udp *udp);
 uint16_t udp_port(const struct udp *udp);
+/* The UDP_* bits in use. A bit goes while packets flow when the system turns out to refuse it. */
+uint32_t udp_offloads(const struct udp *udp);
 /* A socket has one descriptor for each family that is open: family 4 or 6; -1 when closed. */
 int udp_fd(const struct udp *udp, unsigned socket, uint8_t family);
 /*
- * Like tun_read, at most PKT_BATCH datagrams: fills data, len, remote, local, tos. Reads the
- * descriptor of that family. A datagram that does not fit its slot comes with len 0.
+ * Like tun_read: fills data, len, remote, local, tos of single datagrams, never of trains; at most as many as
+ * b has room for. Reads the descriptor of that family. What lies before and behind a datagram belongs
+ * to its neighbours. One that does not fit comes with len 0.
  */
 int udp_recv(struct udp *udp, unsigned socket, uint8_t family, struct pkt_batch *b);
 /*
- * Sends the packets whose verdict is PKT_SEND_UDP: remote, local (sticky source; unspecified = the
- * system's choice, also when this host no longer has it), tos, ttl. Splits trains where the system
- * has no segmentation. One that fails becomes PKT_DROP (SEND_FAILED) and the others go on; when the
- * socket is full the rest is dropped. IPv6 link-local remotes cannot be sent to: an endpoint has no
- * interface.
+ * Sends the packets and trains whose verdict is PKT_SEND_UDP: remote, local (sticky source;
+ * unspecified = the system's choice, also when this host no longer has it), tos, ttl. A train
+ * (gso_size: bytes of each datagram, the last may be shorter) may have any length: it is cut into as many
+ * pieces as the system takes at once, or into datagrams. One that fails becomes PKT_DROP
+ * (SEND_FAILED) and the others go on; when the socket is full the rest is dropped. IPv6 link-local
+ * remotes cannot be sent to: an endpoint has no interface.
  */
 void udp_send(struct udp *udp, unsigned socket, struct pkt_batch *b);
 /* One datagram from socket 0 (control loop); from may be NULL. 0 or ERR_SYSTEM (not logged). */

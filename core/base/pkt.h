@@ -6,15 +6,19 @@
 /*
  * One packet, or one train of equal packets, on its way through the data path: bytes with headroom
  * and tailroom plus offload metadata. Memory belongs to the batch's slots; the data path rewrites the
- * bytes in place, moves `data` and `len`, and leaves a verdict.
+ * bytes, moves `data` and `len`, and leaves a verdict.
  *
- *   slot                data                      data + len            slot + PKT_SLOT
+ *                       data                      data + len
  *    |--- headroom ------|======== bytes ==========|------ tailroom -----|
  */
-#define PKT_SLOT     2048 /* bytes in a slot of a batch without offloads */
-#define PKT_HEADROOM 64   /* writable bytes before data as platform.h delivers it */
-#define PKT_TAILROOM 64   /* writable bytes that the data path may need behind data + len */
-#define PKT_BATCH    64   /* most packets in a batch */
+#define PKT_HEADROOM 64    /* writable bytes before a packet that was read from the TUN */
+#define PKT_TAILROOM 64    /* writable bytes behind it */
+#define PKT_BATCH    512   /* most packets in a batch */
+#define PKT_TRAIN    65535 /* most bytes in a train */
+
+/* A batch without trains is cut into slots. */
+#define PKT_SLOT 2048
+#define PKT_ROOM (PKT_SLOT - PKT_HEADROOM - PKT_TAILROOM) /* longest packet outside a train */
 
 /* Why a packet was dropped: the error, the counter and the status key. One row each. */
 #define DROP_REASONS(X)                                                                            \
@@ -62,6 +66,7 @@ enum pkt_verdict {
 	PKT_SEND_UDP, /* a datagram for `remote` */
 	PKT_WRITE_TUN,
 	PKT_CONSUMED, /* handed to the control loop, or answered */
+	PKT_MERGED,   /* its bytes travel in the train of a packet before it */
 };
 
 enum pkt_gso {
@@ -84,24 +89,33 @@ struct pkt {
 	uint8_t ttl;       /* socket side, out: outer TTL, 0 = the system's default */
 	uint8_t verdict;   /* enum pkt_verdict */
 	uint8_t drop;      /* enum drop_reason, when the verdict is PKT_DROP */
+	/*
+	 * A train for the TUN may lie in pieces: this packet's bytes, then those of v[next], and so on;
+	 * 0 = the last piece. The pieces behind the first hold L4 payload only and are PKT_MERGED.
+	 */
+	uint16_t next;
 	struct endpoint remote; /* socket side: source in, destination out */
 	struct ip_addr
 		local; /* socket side: our own address it came to; out: sticky source, or none */
 };
 
-/* n packets, each with its own slot; cap slots in all. */
+/* n packets, somewhere in one run of memory; room for cap. */
 struct pkt_batch {
 	uint16_t n, cap;
 	struct pkt *v;
-	uint8_t *slots; /* cap * PKT_SLOT bytes */
+	uint8_t *bytes;
+	size_t size; /* of bytes; pages of it come into being when first used */
 };
 
-/* Allocates cap slots. ERR_NO_SPACE. */
+/* A batch that is cut into slots. ERR_NO_SPACE. */
 int pkt_batch_init(struct pkt_batch *b, uint16_t cap);
+/* A batch of size bytes, for a platform to lay trains out in. ERR_NO_SPACE. */
+int pkt_batch_init_sized(struct pkt_batch *b, uint16_t cap, size_t size);
 void pkt_batch_fini(struct pkt_batch *b);
-/* Packet i made empty at its slot's start plus headroom; room is what fits behind it. */
+/* Packet i made empty, with its data at this offset. */
+struct pkt *pkt_place(struct pkt_batch *b, uint16_t i, size_t offset);
+/* Packet i made empty, in slot i behind the headroom: it may become PKT_ROOM bytes long. */
 struct pkt *pkt_reset(struct pkt_batch *b, uint16_t i);
-#define PKT_ROOM (PKT_SLOT - PKT_HEADROOM - PKT_TAILROOM)
 
 static inline enum pkt_verdict pkt_drop(struct pkt *p, enum drop_reason why)
 {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define TURN_BYTES (PKT_BATCH * PKT_SLOT) /* read from the TUN in one turn, at most */
+#define TURN_BYTES (64 * PKT_SLOT) /* read from the TUN in one turn, at most */
 #define RETRY_MS   100
 
 static const uint8_t families[2] = {4, 6};

@@ -159,7 +159,7 @@ static int open_tun(struct node *n, const struct identity *id)
 	n->interface.link =
 		(struct kernel_link){.ifindex = tun_ifindex(n->tun), .mtu = config.mtu, .up = true};
 	strcpy(n->interface.link.name, tun_name(n->tun));
-	unsigned queues = tun_caps(n->tun).queues;
+	unsigned queues = tun_queues(n->tun);
 	if (queues < n->n_lanes) {
 		env_log(&n->env, LOG_WARN, "the system gives %u queues: %u workers", queues,
 			queues);

@@ -227,9 +227,15 @@ void tun_close(struct tun *tun)
 	free(tun);
 }
 
-struct tun_caps tun_caps(const struct tun *tun)
+unsigned tun_queues(const struct tun *tun)
 {
-	return (struct tun_caps){.queues = tun->n};
+	return tun->n;
+}
+
+uint32_t tun_offloads(const struct tun *tun)
+{
+	(void)tun;
+	return 0;
 }
 
 const char *tun_name(const struct tun *tun)
@@ -276,7 +282,7 @@ int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_b
 	return b->n;
 }
 
-void tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b)
+unsigned tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b)
 {
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct pkt *p = &b->v[i];
@@ -287,7 +293,9 @@ void tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b)
 			do
 				n = write(tun->fd[queue], p->data, p->len);
 			while (n < 0 && errno == EINTR);
+		p->verdict = PKT_CONSUMED;
 		if (n < 0)
 			pkt_drop(p, DROP_SEND_FAILED);
 	}
+	return 0;
 }

@@ -301,6 +301,12 @@ uint16_t udp_port(const struct udp *u)
 	return u->port;
 }
 
+uint32_t udp_offloads(const struct udp *u)
+{
+	(void)u;
+	return 0;
+}
+
 int udp_fd(const struct udp *u, unsigned socket, uint8_t family)
 {
 	if (socket >= u->n)

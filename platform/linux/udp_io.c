@@ -17,6 +17,8 @@
 #define CONTROL_BYTES                                                                              \
 	(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(int)))
 
+#define UDP_BATCH 64 /* datagrams in one system call */
+
 union name {
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
@@ -71,11 +73,11 @@ static bool will_pass(int error)
 
 int udp_recv(struct udp *u, unsigned socket, uint8_t family, struct pkt_batch *b)
 {
-	struct mmsghdr m[PKT_BATCH];
-	struct iovec iov[PKT_BATCH];
-	union name names[PKT_BATCH];
-	struct control controls[PKT_BATCH];
-	uint16_t cap = b->cap < PKT_BATCH ? b->cap : PKT_BATCH;
+	struct mmsghdr m[UDP_BATCH];
+	struct iovec iov[UDP_BATCH];
+	union name names[UDP_BATCH];
+	struct control controls[UDP_BATCH];
+	uint16_t cap = b->cap < UDP_BATCH ? b->cap : UDP_BATCH;
 	for (uint16_t i = 0; i < cap; i++) {
 		iov[i] = (struct iovec){pkt_reset(b, i)->data, PKT_ROOM};
 		m[i].msg_hdr = (struct msghdr){.msg_name = &names[i],
@@ -105,11 +107,11 @@ int udp_recv(struct udp *u, unsigned socket, uint8_t family, struct pkt_batch *b
 /* Datagrams laid out for one sendmmsg, each with the packet that it comes from. */
 struct outgoing {
 	unsigned n;
-	struct mmsghdr m[PKT_BATCH];
-	struct iovec iov[PKT_BATCH];
-	union name names[PKT_BATCH];
-	struct control controls[PKT_BATCH];
-	struct pkt *from[PKT_BATCH];
+	struct mmsghdr m[UDP_BATCH];
+	struct iovec iov[UDP_BATCH];
+	union name names[UDP_BATCH];
+	struct control controls[UDP_BATCH];
+	struct pkt *from[UDP_BATCH];
 };
 
 static socklen_t put_remote(const struct endpoint *to, union name *name)
@@ -240,7 +242,7 @@ static void send_family(
 		/* A train goes out in pieces: its segments are datagrams already. */
 		uint32_t step = p->gso_size ? p->gso_size : p->len;
 		for (uint32_t at = 0; at < p->len; at += step) {
-			if (o->n == PKT_BATCH)
+			if (o->n == UDP_BATCH)
 				flush(o, fd, family);
 			append(o, p, p->data + at, p->len - at < step ? p->len - at : step);
 		}

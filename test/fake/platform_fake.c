@@ -137,9 +137,15 @@ void tun_close(struct tun *tun)
 	free(tun);
 }
 
-struct tun_caps tun_caps(const struct tun *tun)
+unsigned tun_queues(const struct tun *tun)
 {
-	return (struct tun_caps){.queues = tun->config.queues};
+	return tun->config.queues;
+}
+
+uint32_t tun_offloads(const struct tun *tun)
+{
+	(void)tun;
+	return 0;
 }
 
 const char *tun_name(const struct tun *tun)
@@ -173,7 +179,7 @@ int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_b
 	return b->n;
 }
 
-void tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b)
+unsigned tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b)
 {
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct pkt *p = &b->v[i];
@@ -186,7 +192,9 @@ void tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b)
 		struct fake_packet packet = {.queue = queue, .len = p->len};
 		memcpy(packet.data, p->data, p->len);
 		queue_put(&tun->out, &packet);
+		p->verdict = PKT_CONSUMED;
 	}
+	return 0;
 }
 
 void fake_tun_feed(struct tun *tun, unsigned queue, const void *data, size_t len)
@@ -251,6 +259,12 @@ uint16_t udp_port(const struct udp *udp)
 	return udp->port;
 }
 
+uint32_t udp_offloads(const struct udp *udp)
+{
+	(void)udp;
+	return 0;
+}
+
 int udp_fd(const struct udp *udp, unsigned socket, uint8_t family)
 {
 	bool open = socket < udp->n && addr_size(family) && udp->open[family == 6];
@@ -262,7 +276,7 @@ int udp_recv(struct udp *udp, unsigned socket, uint8_t family, struct pkt_batch 
 	struct fake_packet packet;
 	if (udp_fd(udp, socket, family) < 0)
 		return ERR_SYSTEM;
-	for (b->n = 0; b->n < b->cap && b->n < PKT_BATCH; b->n++) {
+	for (b->n = 0; b->n < b->cap; b->n++) {
 		if (!queue_take(&udp->in[socket][family == 6], &packet))
 			break;
 		struct pkt *p = pkt_reset(b, b->n);

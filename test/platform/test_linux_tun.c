@@ -74,7 +74,7 @@ static void test_device(void **state)
 	struct fixture *f = *state;
 	assert_string_equal(tun_name(f->tun), "lab0");
 	assert_int_equal(tun_ifindex(f->tun), if_nametoindex("lab0"));
-	assert_int_equal(tun_caps(f->tun).queues, QUEUES);
+	assert_int_equal(tun_queues(f->tun), QUEUES);
 	assert_int_equal(ask("lab0", SIOCGIFMTU), 1400);
 	assert_int_equal(ask("lab0", SIOCGIFTXQLEN), 1000);
 	assert_true(ask("lab0", SIOCGIFFLAGS) & IFF_UP);
@@ -146,7 +146,7 @@ static unsigned read_all(struct fixture *f, const char *address)
 					? v4->version == 4 && memcmp(&v4->daddr, want.bytes, 4) == 0
 					: v4->version == 6 &&
 						memcmp(&v6->ip6_dst, want.bytes, 16) == 0;
-				assert_true(p->data >= f->batch.slots + PKT_HEADROOM);
+				assert_true(p->data >= f->batch.bytes + PKT_HEADROOM);
 				if (match && v4->version == 4)
 					assert_int_equal(ntohs(v4->tot_len), p->len);
 				n += match;

@@ -307,6 +307,7 @@ static void dispatch(struct node *n, const struct host *origin)
 				drop_name((enum drop_reason)p->drop));
 			break;
 		case PKT_CONSUMED:
+		case PKT_MERGED:
 			break;
 		}
 	}
