@@ -36,24 +36,24 @@ static void chacha_nonce(uint8_t nonce[12], uint64_t counter)
 		nonce[4 + i] = (uint8_t)(counter >> 8 * i);
 }
 
-static void chacha_seal(const struct aead_key *key, uint8_t *data, size_t len,
+static void chacha_seal(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
 	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
 {
 	uint8_t nonce[12];
 
 	chacha_nonce(nonce, counter);
 	crypto_aead_chacha20poly1305_ietf_encrypt(
-		data, NULL, data, len, aad, AEAD_AAD_LEN, NULL, nonce, key->state);
+		dst, NULL, src, len, aad, AEAD_AAD_LEN, NULL, nonce, key->state);
 }
 
-static bool chacha_open(const struct aead_key *key, uint8_t *data, size_t len,
+static bool chacha_open(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
 	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
 {
 	uint8_t nonce[12];
 
 	chacha_nonce(nonce, counter);
 	return crypto_aead_chacha20poly1305_ietf_decrypt(
-		       data, NULL, NULL, data, len, aad, AEAD_AAD_LEN, nonce, key->state) == 0;
+		       dst, NULL, NULL, src, len, aad, AEAD_AAD_LEN, nonce, key->state) == 0;
 }
 
 static bool gcm_available(void)
@@ -71,24 +71,24 @@ static const crypto_aead_aes256gcm_state *gcm_state(const struct aead_key *key)
 	return (const crypto_aead_aes256gcm_state *)(const void *)key->state;
 }
 
-static void gcm_seal(const struct aead_key *key, uint8_t *data, size_t len,
+static void gcm_seal(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
 	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
 {
 	uint8_t nonce[12] = {0};
 
 	store_counter_be(nonce + 4, counter);
 	crypto_aead_aes256gcm_encrypt_afternm(
-		data, NULL, data, len, aad, AEAD_AAD_LEN, NULL, nonce, gcm_state(key));
+		dst, NULL, src, len, aad, AEAD_AAD_LEN, NULL, nonce, gcm_state(key));
 }
 
-static bool gcm_open(const struct aead_key *key, uint8_t *data, size_t len,
+static bool gcm_open(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
 	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
 {
 	uint8_t nonce[12] = {0};
 
 	store_counter_be(nonce + 4, counter);
 	return crypto_aead_aes256gcm_decrypt_afternm(
-		       data, NULL, NULL, data, len, aad, AEAD_AAD_LEN, nonce, gcm_state(key)) == 0;
+		       dst, NULL, NULL, src, len, aad, AEAD_AAD_LEN, nonce, gcm_state(key)) == 0;
 }
 
 #ifdef crypto_aead_aegis256_KEYBYTES
@@ -98,24 +98,24 @@ static bool aegis_available(void)
 	return gcm_available();
 }
 
-static void aegis_seal(const struct aead_key *key, uint8_t *data, size_t len,
+static void aegis_seal(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
 	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
 {
 	uint8_t nonce[crypto_aead_aegis256_NPUBBYTES] = {0};
 
 	store_counter_be(nonce + 24, counter);
 	crypto_aead_aegis256_encrypt(
-		data, NULL, data, len, aad, AEAD_AAD_LEN, NULL, nonce, key->state);
+		dst, NULL, src, len, aad, AEAD_AAD_LEN, NULL, nonce, key->state);
 }
 
-static bool aegis_open(const struct aead_key *key, uint8_t *data, size_t len,
+static bool aegis_open(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
 	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
 {
 	uint8_t nonce[crypto_aead_aegis256_NPUBBYTES] = {0};
 
 	store_counter_be(nonce + 24, counter);
 	return crypto_aead_aegis256_decrypt(
-		       data, NULL, NULL, data, len, aad, AEAD_AAD_LEN, nonce, key->state) == 0;
+		       dst, NULL, NULL, src, len, aad, AEAD_AAD_LEN, nonce, key->state) == 0;
 }
 #endif
 

@@ -8,8 +8,8 @@
 
 /*
  * The ciphers of sealed data, one row each: nonce layout, tag length and limits are the row's.
- * Adding one is adding a row and a bit in the handshake. Data is sealed and opened in place; the
- * AAD is always the 12 bytes of the GRE header, the counter is lane << 56 | sequence.
+ * Adding one is adding a row and a bit in the handshake. The AAD is always the 12 bytes of the GRE
+ * header, the counter is lane << 56 | sequence. dst may be src, in place; else they do not overlap.
  */
 #define AEAD_AAD_LEN 12
 #define AEAD_TAG_MAX 32
@@ -44,9 +44,9 @@ struct aead {
 	struct aead_limits limits;
 	bool (*available)(void); /* on this CPU */
 	void (*init)(struct aead_key *key, const uint8_t secret[32]);
-	void (*seal)(const struct aead_key *key, uint8_t *data, size_t len,
+	void (*seal)(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
 		const uint8_t aad[AEAD_AAD_LEN], uint64_t counter);
-	bool (*open)(const struct aead_key *key, uint8_t *data, size_t len,
+	bool (*open)(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
 		const uint8_t aad[AEAD_AAD_LEN], uint64_t counter);
 };
 
@@ -70,21 +70,21 @@ static inline uint64_t aead_blocks(size_t len)
 	return 1 + ((uint64_t)len + 15) / 16;
 }
 
-/* Encrypts data in place and writes the tag (key->aead->tag_len bytes) at data + len. */
-static inline void aead_seal(const struct aead_key *key, uint8_t *data, size_t len,
-	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
+/* Encrypts len bytes of src to dst and writes the tag (key->aead->tag_len bytes) at dst + len. */
+static inline void aead_seal(const struct aead_key *key, uint8_t *dst, const uint8_t *src,
+	size_t len, const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
 {
-	key->aead->seal(key, data, len, aad, counter);
+	key->aead->seal(key, dst, src, len, aad, counter);
 }
 
 /*
- * Decrypts len bytes, ciphertext and tag, in place; the plaintext has len - tag_len bytes. False:
- * too short, or the tag is wrong; data holds nothing of the plaintext then.
+ * Decrypts len bytes of src, ciphertext and tag; the plaintext has len - tag_len bytes. False: too
+ * short, or the tag is wrong; dst holds nothing of the plaintext then.
  */
-static inline bool aead_open(const struct aead_key *key, uint8_t *data, size_t len,
-	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
+static inline bool aead_open(const struct aead_key *key, uint8_t *dst, const uint8_t *src,
+	size_t len, const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
 {
-	return key->aead->open(key, data, len, aad, counter);
+	return key->aead->open(key, dst, src, len, aad, counter);
 }
 
 #endif

@@ -1,5 +1,6 @@
 #include "core/crypto/sealed.h"
 
+#include "core/base/err.h"
 #include "core/wire/gre.h"
 
 #define COUNTER_LANE_SHIFT 56
@@ -18,29 +19,24 @@ bool sealed_parse(const uint8_t *data, size_t len, struct sealed_header *out)
 	return true;
 }
 
-size_t sealed_seal(
-	const struct aead_key *key, const struct sealed_header *header, uint8_t *plain, size_t len)
+size_t sealed_seal(const struct aead_key *key, const struct sealed_header *header,
+	uint8_t *datagram, const uint8_t *plain, size_t len)
 {
-	uint8_t *gre = plain - SEALED_HEADER_LEN;
-
-	gre_sealed_write(gre, header->index, header->lane, header->sequence);
-	aead_seal(key, plain, len, gre, counter_of(header));
+	gre_sealed_write(datagram, header->index, header->lane, header->sequence);
+	aead_seal(key, datagram + SEALED_HEADER_LEN, plain, len, datagram, counter_of(header));
 	return SEALED_HEADER_LEN + len + key->aead->tag_len;
 }
 
-uint8_t *sealed_open(const struct aead_key *key, uint8_t *data, size_t len,
-	const struct sealed_header *header, size_t *plain_len)
+int sealed_open(const struct aead_key *key, const struct sealed_header *header, uint8_t *plain,
+	const uint8_t *datagram, size_t len)
 {
-	size_t tag_len = key->aead->tag_len;
+	size_t around = SEALED_HEADER_LEN + key->aead->tag_len;
 
-	*plain_len = 0;
-	if (len < SEALED_HEADER_LEN + tag_len)
-		return NULL;
-	if (!aead_open(key, data + SEALED_HEADER_LEN, len - SEALED_HEADER_LEN, data,
-		    counter_of(header)))
-		return NULL;
-	*plain_len = len - SEALED_HEADER_LEN - tag_len;
-	return data + SEALED_HEADER_LEN;
+	if (len < around ||
+		!aead_open(key, plain, datagram + SEALED_HEADER_LEN, len - SEALED_HEADER_LEN,
+			datagram, counter_of(header)))
+		return ERR_AUTH;
+	return (int)(len - around);
 }
 
 enum sealed_life sealed_life(

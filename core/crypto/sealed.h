@@ -39,19 +39,21 @@ struct sealed_header {
 bool sealed_parse(const uint8_t *data, size_t len, struct sealed_header *out);
 
 /*
- * Seals len bytes of plaintext in place. Writes SEALED_HEADER_LEN bytes directly in front of it and
- * the tag behind it: the caller guarantees both rooms. Returns the length of the datagram, which
- * begins at plain - SEALED_HEADER_LEN. index is the receiver's, 1 .. 2^28 - 1.
+ * Seals len bytes of plaintext to datagram, which has room for SEALED_HEADER_LEN + len + tag. plain
+ * is datagram + SEALED_HEADER_LEN, in place, or does not overlap what is written. Returns the
+ * datagram's length. header->index is the receiver's, 1 .. 2^28 - 1.
  */
-size_t sealed_seal(
-	const struct aead_key *key, const struct sealed_header *header, uint8_t *plain, size_t len);
+size_t sealed_seal(const struct aead_key *key, const struct sealed_header *header,
+	uint8_t *datagram, const uint8_t *plain, size_t len);
 
 /*
- * Opens a datagram of len bytes in place with the header that sealed_parse found in it. Returns the
- * plaintext (at data + SEALED_HEADER_LEN) and its length, or NULL: the tag is wrong.
+ * Opens a datagram of len bytes with the header that sealed_parse found in it. plain has room for
+ * the plaintext, len - SEALED_HEADER_LEN - tag; it is datagram + SEALED_HEADER_LEN, in place, or does
+ * not overlap the datagram. Returns the plaintext's length, or ERR_AUTH: too short, or the tag is
+ * wrong; plain holds nothing of the plaintext then.
  */
-uint8_t *sealed_open(const struct aead_key *key, uint8_t *data, size_t len,
-	const struct sealed_header *header, size_t *plain_len);
+int sealed_open(const struct aead_key *key, const struct sealed_header *header, uint8_t *plain,
+	const uint8_t *datagram, size_t len);
 
 /* What the counts of a key allow. */
 enum sealed_life {

@@ -68,8 +68,8 @@ static void seal_one(struct worker *w, struct session *s, struct pkt *p, uint32_
 	gre_inner_write(plain, p->data[0] >> 4 == 6 ? GRE_PROTO_IPV6 : GRE_PROTO_IPV4);
 	struct sealed_header header = {
 		.index = s->remote_index, .lane = w->lane, .sequence = sequence};
-	p->len = (uint32_t)sealed_seal(&s->tx, &header, plain, p->len + GRE_PLAIN_LEN);
 	p->data = plain - SEALED_HEADER_LEN;
+	p->len = (uint32_t)sealed_seal(&s->tx, &header, p->data, plain, p->len + GRE_PLAIN_LEN);
 	p->ttl = 0;
 	p->verdict = PKT_SEND_UDP;
 }
@@ -131,7 +131,8 @@ int worker_seal(
 	if (!session_reserve(s, w->lane, 1, aead_blocks(len + GRE_PLAIN_LEN), &header.sequence))
 		return ERR_EXPIRED;
 	gre_inner_write(plain, protocol);
-	return (int)sealed_seal(&s->tx, &header, plain, len + GRE_PLAIN_LEN);
+	return (int)sealed_seal(
+		&s->tx, &header, plain - SEALED_HEADER_LEN, plain, len + GRE_PLAIN_LEN);
 }
 
 /* ---- Sessions and answers ------------------------------------------------------------------- */

@@ -195,14 +195,14 @@ static void open_run(struct worker *w, struct session *s, uint8_t lane_number, s
 	for (unsigned i = from; i < to; i++) {
 		struct pkt *p = &b->v[i];
 		struct sealed_header header;
-		size_t len;
+		uint8_t *plain = p->data + SEALED_HEADER_LEN;
 		sealed_parse(p->data, p->len, &header);
 		if (!replay_check(&lane->window, header.sequence)) {
 			data_drop(w, p, DROP_REPLAY);
 			continue;
 		}
-		uint8_t *plain = sealed_open(&s->rx, p->data, p->len, &header, &len);
-		if (!plain) {
+		int len = sealed_open(&s->rx, &header, plain, p->data, p->len);
+		if (len < 0) {
 			atomic_fetch_add_explicit(&s->failed_opens, 1, memory_order_relaxed);
 			data_drop(w, p, DROP_BAD_TAG);
 			continue;

@@ -117,9 +117,7 @@ static void add_sealed(struct world *w, struct fixture_node *by, const uint8_t *
 	struct sealed_header header = {.index = s->remote_index, .lane = 1};
 	if (!session_reserve(s, 1, 1, 1, &header.sequence))
 		return;
-	if (len)
-		memcpy(w->last + SEALED_HEADER_LEN, plain, len);
-	w->last_len = sealed_seal(&s->tx, &header, w->last + SEALED_HEADER_LEN, len);
+	w->last_len = sealed_seal(&s->tx, &header, w->last, plain, len);
 	struct pkt *p = add(w, false, w->last, w->last_len);
 	uint8_t peer = by == w->a ? PEER_A : PEER_B;
 	p->remote =

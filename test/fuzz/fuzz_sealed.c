@@ -15,13 +15,12 @@ static void open_datagram(const struct aead_key *key, const uint8_t *data, size_
 {
 	uint8_t *copy = malloc(size ? size : 1);
 	struct sealed_header header;
-	size_t plain_len;
 
 	must(copy);
 	memcpy(copy, data, size);
 	if (sealed_parse(copy, size, &header)) {
 		must(header.index < UINT32_C(1) << 28 && header.lane < SEALED_LANES_MAX);
-		must(!sealed_open(key, copy, size, &header, &plain_len));
+		must(sealed_open(key, &header, copy + SEALED_HEADER_LEN, copy, size) < 0);
 	}
 	free(copy);
 }
@@ -36,18 +35,24 @@ static void seal_and_open(const struct aead_key *key, const uint8_t *data, size_
 	header.sequence = read_u32(&r);
 	if (r.failed)
 		return;
-	size_t len = reader_left(&r), plain_len, room = SEALED_HEADER_LEN + len + AEAD_TAG_MAX;
-	uint8_t *datagram = malloc(room);
+	size_t len = reader_left(&r), room = SEALED_HEADER_LEN + len + key->aead->tag_len;
+	uint8_t *datagram = malloc(room), *in_place = malloc(room), *plain = malloc(len ? len : 1);
 
-	must(datagram);
-	read_copy(&r, datagram + SEALED_HEADER_LEN, len);
-	size_t total = sealed_seal(key, &header, datagram + SEALED_HEADER_LEN, len);
-	must(total <= room && sealed_parse(datagram, total, &parsed));
+	must(datagram && in_place && plain);
+	read_copy(&r, in_place + SEALED_HEADER_LEN, len);
+	size_t total = sealed_seal(key, &header, datagram, data + size - len, len);
+	must(total == room);
+	must(sealed_seal(key, &header, in_place, in_place + SEALED_HEADER_LEN, len) == room);
+	must(memcmp(in_place, datagram, room) == 0);
+	must(sealed_parse(datagram, total, &parsed));
 	must(parsed.index == header.index && parsed.lane == header.lane);
 	must(parsed.sequence == header.sequence);
-	const uint8_t *plain = sealed_open(key, datagram, total, &parsed, &plain_len);
-	must(plain && plain_len == len);
-	must(len == 0 || memcmp(plain, data + size - len, len) == 0);
+	must(sealed_open(key, &parsed, plain, datagram, total) == (int)len);
+	must(memcmp(plain, data + size - len, len) == 0);
+	must(sealed_open(key, &parsed, in_place + SEALED_HEADER_LEN, in_place, total) == (int)len);
+	must(memcmp(in_place + SEALED_HEADER_LEN, plain, len) == 0);
+	free(plain);
+	free(in_place);
 	free(datagram);
 }
 

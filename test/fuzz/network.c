@@ -216,9 +216,7 @@ static void member_seal(
 		n->n_queue == NET_HELD)
 		return;
 	struct sealed_header header = {.index = m->remote_index, .sequence = m->sequence++};
-	if (len)
-		memcpy(d.data + SEALED_HEADER_LEN, plain, len);
-	d.len = sealed_seal(&m->tx, &header, d.data + SEALED_HEADER_LEN, len);
+	d.len = sealed_seal(&m->tx, &header, d.data, plain, len);
 	if (fault)
 		d.data[fault % d.len] ^= 1;
 	n->queue[n->n_queue++] = d;
@@ -472,9 +470,7 @@ void network_sealed(struct network *n, enum network_node from, enum network_node
 	struct sealed_header header = {.index = s->remote_index, .lane = lane & 1};
 	if (!session_reserve(s, header.lane, 1, aead_blocks(len), &header.sequence))
 		return;
-	if (len)
-		memcpy(datagram + SEALED_HEADER_LEN, plain, len);
-	size_t total = sealed_seal(&s->tx, &header, datagram + SEALED_HEADER_LEN, len);
+	size_t total = sealed_seal(&s->tx, &header, datagram, plain, len);
 	if (fault)
 		datagram[fault % total] ^= 1;
 	network_arrive(n, to, &n->nodes[from].at, datagram, total, lane & 2);

@@ -50,29 +50,34 @@ static void known_answers(void **state)
 		assert_int_equal(aead_key_init(&key, known[i].id, secret), 0);
 		size_t len = fixture_hex(known[i].sealed, expected, sizeof expected);
 		assert_int_equal(len, known[i].len + key.aead->tag_len);
-		aead_seal(&key, data, known[i].len, aad, COUNTER);
+		aead_seal(&key, data, data, known[i].len, aad, COUNTER);
 		assert_memory_equal(data, expected, len);
-		assert_true(aead_open(&key, data, len, aad, COUNTER));
+		assert_true(aead_open(&key, data, data, len, aad, COUNTER));
 	}
 }
 
-/* In place, for every length around the block sizes, and for the longest of a slot. */
+/* In place and elsewhere, for every length around the block sizes, and for the longest of a slot. */
 static void what_is_sealed_opens(void **state)
 {
 	(void)state;
 	for (uint8_t id = 0; id <= AEAD_AEGIS_256; id++) {
 		struct aead_key key;
 		uint8_t secret[32], aad[AEAD_AAD_LEN];
-		static uint8_t plain[2048], data[2048 + AEAD_TAG_MAX];
+		static uint8_t plain[2048], data[2048 + AEAD_TAG_MAX], other[2048 + AEAD_TAG_MAX];
 		inputs(secret, aad, plain, sizeof plain);
 		if (aead_key_init(&key, id, secret) != 0)
 			continue;
 		for (size_t len = 0; len <= sizeof plain; len += len < 300 ? 1 : 97) {
 			memcpy(data, plain, len);
-			aead_seal(&key, data, len, aad, len);
+			size_t sealed = len + key.aead->tag_len;
+			aead_seal(&key, data, data, len, aad, len);
+			aead_seal(&key, other, plain, len, aad, len);
+			assert_memory_equal(other, data, sealed);
 			if (len >= 16)
 				assert_memory_not_equal(data, plain, len);
-			assert_true(aead_open(&key, data, len + key.aead->tag_len, aad, len));
+			assert_true(aead_open(&key, other, data, sealed, aad, len));
+			assert_memory_equal(other, plain, len);
+			assert_true(aead_open(&key, data, data, sealed, aad, len));
 			assert_memory_equal(data, plain, len);
 		}
 	}
@@ -89,8 +94,7 @@ static void what_is_changed_does_not_open(void **state)
 		if (aead_key_init(&key, id, secret) != 0)
 			continue;
 		size_t len = sizeof plain + key.aead->tag_len;
-		memcpy(sealed, plain, sizeof plain);
-		aead_seal(&key, sealed, sizeof plain, aad, COUNTER);
+		aead_seal(&key, sealed, plain, sizeof plain, aad, COUNTER);
 		for (size_t i = 0; i < len + AEAD_AAD_LEN + 8; i++) {
 			uint8_t data[sizeof sealed], other_aad[AEAD_AAD_LEN];
 			uint64_t counter = COUNTER;
@@ -102,13 +106,13 @@ static void what_is_changed_does_not_open(void **state)
 				other_aad[i - len] ^= 0x80;
 			else
 				counter ^= UINT64_C(1) << 8 * (i - len - AEAD_AAD_LEN);
-			assert_false(aead_open(&key, data, len, other_aad, counter));
+			assert_false(aead_open(&key, data, data, len, other_aad, counter));
 			assert_memory_not_equal(data, plain, sizeof plain);
 		}
 		for (size_t cut = 0; cut < len; cut++) {
 			uint8_t data[sizeof sealed];
 			memcpy(data, sealed, len);
-			assert_false(aead_open(&key, data, cut, aad, COUNTER));
+			assert_false(aead_open(&key, data, data, cut, aad, COUNTER));
 		}
 	}
 }

@@ -15,8 +15,7 @@ static struct pkt *sealed(const void *plain, size_t len)
 	batch.n = 1;
 	if (!session_reserve(s, 1, 1, 1, &header.sequence))
 		abort();
-	memcpy(p->data + SEALED_HEADER_LEN, plain, len);
-	p->len = (uint32_t)sealed_seal(&s->tx, &header, p->data + SEALED_HEADER_LEN, len);
+	p->len = (uint32_t)sealed_seal(&s->tx, &header, p->data, plain, len);
 	p->verdict = PKT_SEND_UDP;
 	return p;
 }

@@ -115,7 +115,7 @@ static void check_sealed(json_t *json, const struct handshake *ha)
 
 	json_array_foreach(json_object_get(json, "sealed"), cipher, text)
 	{
-		uint8_t tx[KEY_LEN], rx[KEY_LEN], expected[128], datagram[128];
+		uint8_t tx[KEY_LEN], rx[KEY_LEN], plain[64], expected[128], datagram[128];
 		struct aead_key key;
 		struct sealed_header header = {
 			.index = ha->remote_index,
@@ -127,9 +127,8 @@ static void check_sealed(json_t *json, const struct handshake *ha)
 			continue;
 		size_t expected_len =
 			fixture_hex(json_string_value(text), expected, sizeof expected);
-		uint8_t *plain = datagram + SEALED_HEADER_LEN;
-		size_t len = hex_of(json, "plaintext", plain, 64);
-		assert_int_equal(sealed_seal(&key, &header, plain, len), expected_len);
+		size_t len = hex_of(json, "plaintext", plain, sizeof plain);
+		assert_int_equal(sealed_seal(&key, &header, datagram, plain, len), expected_len);
 		assert_memory_equal(datagram, expected, expected_len);
 	}
 }
