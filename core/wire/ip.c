@@ -1,6 +1,9 @@
 #include "core/wire/ip.h"
 #include "core/base/cursor.h"
 #include "core/base/err.h"
+#include "core/wire/l4.h"
+
+#include <string.h>
 
 /*
  * User packets are looked at as a router does: the fixed header decides everything. What lies above
@@ -18,12 +21,9 @@
 #define IP6_DEST_OPTIONS 60
 #define IP6_HEADERS_MAX  8 /* longer chains do not occur; this bounds the work of a packet */
 
-#define TCP_HDR_LEN  20
-#define TCP_SYN      0x02
-#define TCP_OPT_END  0
-#define TCP_OPT_NOP  1
-#define TCP_OPT_MSS  2
-#define TCP_CHECKSUM 16 /* offset of the field */
+#define TCP_OPT_END 0
+#define TCP_OPT_NOP 1
+#define TCP_OPT_MSS 2
 
 struct chain {
 	uint8_t proto;   /* of the header at offset */
@@ -187,23 +187,80 @@ int ecn_decap(uint8_t outer_tos, uint8_t *ip)
 	return 0;
 }
 
+/* A sum of 64-bit words as they lie in memory, and its carries, which are added at the end. */
+struct sum64 {
+	uint64_t words, carries;
+};
+
+static inline void sum64_add(struct sum64 *s, uint64_t word)
+{
+	s->words += word;
+	s->carries += s->words < word;
+}
+
+static inline uint64_t load_native64(const uint8_t *p)
+{
+	uint64_t word;
+	memcpy(&word, p, sizeof word);
+	return word;
+}
+
+/* The sum of the up to seven bytes behind the last whole word. */
+static uint64_t sum_rest(const uint8_t *p, size_t len)
+{
+	uint64_t sum = 0;
+	if (len & 4) {
+		uint32_t word;
+		memcpy(&word, p, sizeof word);
+		sum += word;
+		p += 4;
+	}
+	if (len & 2) {
+		uint16_t word;
+		memcpy(&word, p, sizeof word);
+		sum += word;
+		p += 2;
+	}
+	if (len & 1) {
+		uint8_t padded[2] = {p[0], 0};
+		uint16_t word;
+		memcpy(&word, padded, sizeof word);
+		sum += word;
+	}
+	return sum;
+}
+
+/* To 16 bits: as 2^16 is 1 in these sums, parts may be added to each other. */
+static uint32_t fold(uint64_t sum)
+{
+	sum = (sum >> 32) + (sum & 0xFFFFFFFFu);
+	sum = (sum >> 32) + (sum & 0xFFFFFFFFu);
+	sum = (sum >> 16) + (sum & 0xFFFFu);
+	return (uint32_t)((sum >> 16) + (sum & 0xFFFFu));
+}
+
+/*
+ * Wide words in the machine's own byte order (RFC 1071 s.2 (A), (B)): 2^64 is 1 in these sums too, and a
+ * sum of swapped words is the swapped sum. Of the two chains of additions each waits for itself only.
+ */
 uint32_t ip_sum(uint32_t sum, const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t wide = sum;
-	for (; len >= 4; p += 4, len -= 4)
-		wide += load_u32(p);
-	if (len >= 2) {
-		wide += load_u16(p);
-		p += 2;
-		len -= 2;
+	struct sum64 a = {0}, b = {0};
+	for (; len >= 32; p += 32, len -= 32) {
+		sum64_add(&a, load_native64(p));
+		sum64_add(&b, load_native64(p + 8));
+		sum64_add(&a, load_native64(p + 16));
+		sum64_add(&b, load_native64(p + 24));
 	}
-	if (len > 0)
-		wide += (uint32_t)p[0] << 8;
-	/* 2^16 is 1 in these sums, so 32-bit words may be added first and folded later. */
-	wide = (wide >> 32) + (wide & 0xFFFFFFFFu);
-	wide = (wide >> 16) + (wide & 0xFFFFu);
-	return (uint32_t)((wide >> 16) + (wide & 0xFFFFu));
+	for (; len >= 8; p += 8, len -= 8)
+		sum64_add(&a, load_native64(p));
+	sum64_add(&b, sum_rest(p, len));
+	sum64_add(&a, b.words);
+	uint16_t native = (uint16_t)fold((uint64_t)fold(a.words) + a.carries + b.carries);
+	uint8_t bytes[2];
+	memcpy(bytes, &native, sizeof native);
+	return (sum >> 16) + (sum & 0xFFFFu) + load_u16(bytes);
 }
 
 uint32_t ip_sum_pseudo(uint32_t sum, const struct ip_addr *src, const struct ip_addr *dst,
@@ -246,8 +303,9 @@ static uint8_t *find_syn(uint8_t *ip, size_t len, size_t *tcp_len)
 	if (view.total_len - offset < TCP_HDR_LEN)
 		return NULL;
 	uint8_t *tcp = ip + offset;
-	*tcp_len = (tcp[12] >> 4) * 4u;
-	if (*tcp_len < TCP_HDR_LEN || *tcp_len > view.total_len - offset || !(tcp[13] & TCP_SYN))
+	*tcp_len = tcp_hdr_len(tcp);
+	if (*tcp_len < TCP_HDR_LEN || *tcp_len > view.total_len - offset ||
+		!(tcp[TCP_FLAGS] & TCP_SYN))
 		return NULL;
 	return tcp;
 }

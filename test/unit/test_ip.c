@@ -263,6 +263,16 @@ static void checksums(void **state)
 		}
 		assert_int_equal(ip_checksum(data, len), (uint16_t)~sum);
 	}
+	/* At any address, in parts, and on top of any sum. */
+	for (size_t at = 0; at < 16; at++) {
+		for (size_t len = 1; len < 100; len++) {
+			uint32_t head = ip_sum(0xFFFFFFFF, data + at, len & ~1u);
+			memcpy(data + 1000, data + at, 200);
+			uint16_t whole = ip_checksum(data + 1000, (len & ~1u) + len);
+			assert_int_equal(
+				ip_sum_finish(ip_sum(head, data + at + (len & ~1u), len)), whole);
+		}
+	}
 	memset(data, 0xFF, sizeof data);
 	assert_int_equal(ip_checksum(data, 65534), 0);
 }
