@@ -75,23 +75,27 @@ enum pkt_gso {
 	PKT_UDP,
 };
 
-#define PKT_CSUM_PARTIAL 0x01 /* L4 checksum holds the pseudo header's sum only */
+/* The L4 checksum field, at l4_off + csum_off, holds the pseudo header's sum only, not complemented. */
+#define PKT_CSUM_PARTIAL 0x01
 
 struct pkt {
 	uint8_t *data;     /* first byte: IP header (TUN) or UDP payload (socket) */
-	uint32_t len;      /* bytes, of all segments together */
+	uint32_t len;      /* bytes at data: of all segments together, unless `next` says more */
 	uint16_t gso_size; /* L4 payload (TUN) or UDP payload (socket) of a segment; 0 = single */
 	uint16_t l4_off;   /* offset of the L4 header, when gso_size or PKT_CSUM_PARTIAL is set */
-	uint16_t hdr_len;  /* IP and L4 headers together, likewise */
-	uint8_t gso_type;  /* enum pkt_gso */
-	uint8_t flags;     /* PKT_CSUM_PARTIAL */
-	uint8_t tos;       /* socket side: DSCP and ECN of the outer header, in and out */
-	uint8_t ttl;       /* socket side, out: outer TTL, 0 = the system's default */
-	uint8_t verdict;   /* enum pkt_verdict */
-	uint8_t drop;      /* enum drop_reason, when the verdict is PKT_DROP */
+	uint16_t
+		csum_off; /* offset of the checksum field in the L4 header, with PKT_CSUM_PARTIAL */
+	uint16_t hdr_len; /* IP and L4 headers together, likewise */
+	uint8_t gso_type; /* enum pkt_gso */
+	uint8_t flags;    /* PKT_CSUM_PARTIAL */
+	uint8_t tos;      /* socket side: DSCP and ECN of the outer header, in and out */
+	uint8_t ttl;      /* socket side, out: outer TTL, 0 = the system's default */
+	uint8_t verdict;  /* enum pkt_verdict */
+	uint8_t drop;     /* enum drop_reason, when the verdict is PKT_DROP */
 	/*
 	 * A train for the TUN may lie in pieces: this packet's bytes, then those of v[next], and so on;
-	 * 0 = the last piece. The pieces behind the first hold L4 payload only and are PKT_MERGED.
+	 * 0 = the last piece. `len` is then each piece's own, and the headers' lengths are the train's.
+	 * The pieces behind the first hold L4 payload only and are PKT_MERGED.
 	 */
 	uint16_t next;
 	struct endpoint remote; /* socket side: source in, destination out */
