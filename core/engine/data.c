@@ -4,6 +4,7 @@
 #include "core/engine/data.h"
 #include "core/wire/gre.h"
 #include "core/wire/ip.h"
+#include "core/wire/split.h"
 
 #include <string.h>
 
@@ -61,17 +62,86 @@ bool data_limit(struct worker *w, enum event_type type, const void *subject, siz
 
 /* ---- Sealing -------------------------------------------------------------------------------- */
 
-static void seal_one(struct worker *w, struct session *s, struct pkt *p, uint32_t sequence)
+uint8_t *data_room(struct worker *w, size_t len)
 {
-	uint8_t *plain = p->data - GRE_PLAIN_LEN;
-	p->tos = ecn_encap(ip_tos(p->data));
-	gre_inner_write(plain, p->data[0] >> 4 == 6 ? GRE_PROTO_IPV6 : GRE_PROTO_IPV4);
+	if (len > WORKER_ARENA - w->arena_used)
+		return NULL;
+	uint8_t *room = w->arena + w->arena_used;
+	w->arena_used += len;
+	return room;
+}
+
+/* What a packet, or each of its train's, needs of the key. False: it cannot be sent, and is dropped. */
+static bool measure(struct worker *w, const struct session *s, struct pkt *p, uint32_t *messages,
+	uint64_t *blocks)
+{
+	uint32_t n = 1;
+	size_t longest = p->len, overhead = SEALED_HEADER_LEN + GRE_PLAIN_LEN + s->tx.aead->tag_len;
+	if (p->gso_size) {
+		struct split split;
+		if (split_begin(&split, p) < 0) {
+			data_drop(w, p, DROP_MALFORMED);
+			return false;
+		}
+		n = split_count(&split);
+		longest = split_longest(&split);
+	}
+	if (longest + overhead > s->peer_max_udp) {
+		data_drop(w, p, DROP_TOO_BIG);
+		return false;
+	}
+	*messages += n;
+	*blocks += n * aead_blocks(longest + GRE_PLAIN_LEN);
+	return true;
+}
+
+/* Seals an IP packet to out; returns the datagram's length. */
+static size_t seal_one(struct session *s, const struct sealed_header *header, uint8_t *out,
+	uint8_t *ip, uint32_t len)
+{
+	uint8_t *plain = ip - GRE_PLAIN_LEN;
+	gre_inner_write(plain, ip[0] >> 4 == 6 ? GRE_PROTO_IPV6 : GRE_PROTO_IPV4);
+	return sealed_seal(&s->tx, header, out, plain, len + GRE_PLAIN_LEN);
+}
+
+/* Seals the packets of a train, one behind the other; returns how many, 0 = there is no room. */
+static uint32_t seal_train(struct worker *w, struct session *s, struct pkt *p, uint8_t tos,
+	struct sealed_header *header)
+{
+	struct split split;
+	uint8_t *ip;
+	uint32_t len, n = 0;
+	split_begin(&split, p);
+	size_t size =
+		SEALED_HEADER_LEN + GRE_PLAIN_LEN + split_longest(&split) + s->tx.aead->tag_len;
+	uint8_t *out = data_room(w, size * split_count(&split)), *at = out;
+	if (!out)
+		return 0;
+	for (; (ip = split_next(&split, &len)); n++, header->sequence++)
+		at += seal_one(s, header, at, ip, len);
+	*p = (struct pkt){.data = out,
+		.len = (uint32_t)(at - out),
+		.gso_size = n > 1 ? (uint16_t)size : 0,
+		.tos = tos,
+		.verdict = PKT_SEND_UDP};
+	w->arena_used = (size_t)(at - w->arena);
+	return n;
+}
+
+static uint32_t seal_packet(struct worker *w, struct session *s, struct pkt *p, uint32_t sequence)
+{
 	struct sealed_header header = {
 		.index = s->remote_index, .lane = w->lane, .sequence = sequence};
-	p->data = plain - SEALED_HEADER_LEN;
-	p->len = (uint32_t)sealed_seal(&s->tx, &header, p->data, plain, p->len + GRE_PLAIN_LEN);
-	p->ttl = 0;
-	p->verdict = PKT_SEND_UDP;
+	uint8_t tos = ecn_encap(ip_tos(p->data));
+	if (p->gso_size)
+		return seal_train(w, s, p, tos, &header);
+	uint8_t *out =
+		data_room(w, SEALED_HEADER_LEN + GRE_PLAIN_LEN + p->len + s->tx.aead->tag_len);
+	if (!out)
+		return 0;
+	size_t len = seal_one(s, &header, out, p->data, p->len);
+	*p = (struct pkt){.data = out, .len = (uint32_t)len, .tos = tos, .verdict = PKT_SEND_UDP};
+	return 1;
 }
 
 static void seal_run(
@@ -79,35 +149,36 @@ static void seal_run(
 {
 	struct session *s = session_at(&w->plane->sessions, w->plan[from]);
 	struct path *path = &w->plane->sessions.paths[s->peer];
-	uint64_t blocks = 0, packets = 0, bytes = 0;
-	uint32_t sequence;
+	uint64_t blocks = 0, packets = 0, bytes = 0, sent = 0;
+	uint32_t messages = 0, sequence;
 	struct endpoint remote;
 	struct ip_addr local;
 	for (unsigned i = from; i < to; i++)
-		blocks += aead_blocks(b->v[i].len + GRE_PLAIN_LEN);
-	if (ts_since(s->created_ns, now) > SEALED_REJECT_NS ||
-		!session_reserve(s, w->lane, to - from, blocks, &sequence)) {
-		for (unsigned i = from; i < to; i++)
-			data_drop(w, &b->v[i], DROP_KEY_EXPIRED);
-		return;
-	}
+		if (!measure(w, s, &b->v[i], &messages, &blocks))
+			w->plan[i] = SESSION_NONE;
+	bool expired = ts_since(s->created_ns, now) > SEALED_REJECT_NS ||
+		!session_reserve(s, w->lane, messages, blocks, &sequence);
 	path_get_endpoint(&w->plane->sessions, s->peer, &remote, &local);
-	size_t room = s->peer_max_udp - SEALED_HEADER_LEN - GRE_PLAIN_LEN - s->tx.aead->tag_len;
 	for (unsigned i = from; i < to; i++) {
-		if (b->v[i].len > room) {
-			data_drop(w, &b->v[i], DROP_TOO_BIG);
+		struct pkt *p = &b->v[i];
+		if (w->plan[i] == SESSION_NONE)
+			continue;
+		uint32_t len = p->len, n = expired ? 0 : seal_packet(w, s, p, sequence);
+		if (n == 0) {
+			data_drop(w, p, expired ? DROP_KEY_EXPIRED : DROP_SEND_FAILED);
 			continue;
 		}
-		packets++;
-		bytes += b->v[i].len;
-		seal_one(w, s, &b->v[i], sequence++);
-		b->v[i].remote = remote;
-		b->v[i].local = local;
-		data_count(&w->counters.udp_tx_bytes, b->v[i].len);
+		p->remote = remote;
+		p->local = local;
+		sequence += n;
+		packets += n;
+		bytes += len;
+		sent += p->len;
 	}
 	if (packets == 0)
 		return;
 	data_count(&w->counters.udp_tx_packets, packets);
+	data_count(&w->counters.udp_tx_bytes, sent);
 	atomic_store_explicit(&path->last_data_tx_ns, now, memory_order_relaxed);
 	atomic_fetch_add_explicit(&path->tx_packets, packets, memory_order_relaxed);
 	atomic_fetch_add_explicit(&path->tx_bytes, bytes, memory_order_relaxed);
@@ -161,12 +232,17 @@ const struct ip_addr *data_own_address(const struct plane *plane, uint8_t family
 	return NULL;
 }
 
-bool data_answer_icmp(struct pkt *p, const struct ip_addr *from, enum icmp_kind kind, uint32_t mtu)
+bool data_answer_icmp(struct worker *w, struct pkt *p, const struct ip_addr *from,
+	enum icmp_kind kind, uint32_t mtu)
 {
-	int len = icmp_error(p->data, PKT_ROOM, p->data, p->len, kind, mtu, from);
+	uint8_t *room = data_room(w, GRE_PLAIN_LEN + ICMP6_ERROR_MAX);
+	if (!room)
+		return false;
+	uint8_t *answer = room + GRE_PLAIN_LEN;
+	int len = icmp_error(answer, ICMP6_ERROR_MAX, p->data, p->len, kind, mtu, from);
 	if (len < 0)
 		return false;
-	p->len = (uint32_t)len;
+	*p = (struct pkt){.data = answer, .len = (uint32_t)len};
 	return true;
 }
 

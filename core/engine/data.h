@@ -4,11 +4,13 @@
 #include "core/base/pkt.h"
 
 /*
- * The data path: takes a batch, rewrites each packet in place and leaves a verdict per packet. Called
- * by workers, each with its own number, lane and counters; reads only what the control loop has
- * published. No allocation, no log line, no system call; one atomic a batch, a lock a run of packets.
+ * The data path: takes a batch and leaves a verdict per packet. Called by workers, each with its own
+ * number, lane and counters; reads only what the control loop has published. No allocation, no log
+ * line, no system call; one atomic a batch, a lock a run of packets.
  *
- * Packets need PKT_HEADROOM before and PKT_TAILROOM behind. Sealing puts 16 bytes in front and a tag behind.
+ * A train from the TUN becomes a train of datagrams of the same size. What is opened stays where it
+ * is; what is sealed, and each ICMP error, lies in the worker's own memory until its next batch.
+ * Packets from the TUN need GRE_PLAIN_LEN bytes before them.
  */
 struct engine;
 struct worker;

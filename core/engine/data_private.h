@@ -42,8 +42,11 @@ struct session *data_live_session(const struct sessions *t, uint32_t id);
 struct session *data_direct_session(const struct worker *w, uint32_t peer);
 /* Our first address of a family, or NULL. */
 const struct ip_addr *data_own_address(const struct plane *plane, uint8_t family);
+/* len bytes of the worker's own memory, until the next batch. NULL: this batch has used it all up. */
+uint8_t *data_room(struct worker *w, size_t len);
 /* Turns the packet into an ICMP error about itself, from `from`. False: none may or can be sent. */
-bool data_answer_icmp(struct pkt *p, const struct ip_addr *from, enum icmp_kind kind, uint32_t mtu);
+bool data_answer_icmp(struct worker *w, struct pkt *p, const struct ip_addr *from,
+	enum icmp_kind kind, uint32_t mtu);
 /* The second pass. */
 void data_seal_planned(struct worker *w, struct pkt_batch *b, uint64_t now);
 

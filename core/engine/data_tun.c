@@ -4,6 +4,7 @@
 #include "core/base/cursor.h"
 #include "core/engine/data_private.h"
 #include "core/route/multicast.h"
+#include "core/wire/split.h"
 
 #include <string.h>
 
@@ -57,11 +58,20 @@ static bool is_own_datagram(const struct worker *w, const struct fib_view *fib, 
 
 static void multicast_from_tun(struct worker *w, struct pkt *p, const struct ip_view *ip)
 {
+	struct split split;
 	if (!multicast_permitted(p->data, ip)) {
 		data_drop(w, p, DROP_MULTICAST_FILTERED);
 		return;
 	}
-	data_consume(w, EVENT_MULTICAST, p, NULL, 0);
+	if (split_begin(&split, p) < 0) {
+		data_drop(w, p, DROP_MALFORMED);
+		return;
+	}
+	for (struct pkt one = *p; (one.data = split_next(&split, &one.len));) {
+		data_consume(w, EVENT_MULTICAST, &one, NULL, 0);
+		p->verdict = one.verdict;
+		p->drop = one.drop;
+	}
 }
 
 /*
@@ -72,7 +82,7 @@ static void unreachable_to_tun(struct worker *w, struct pkt *p, const struct ip_
 	enum icmp_kind kind, enum drop_reason why, uint64_t now)
 {
 	if (!bucket_take(&w->icmp, NS_PER_S / ICMP_PER_S, ICMP_BURST, now) ||
-		!data_answer_icmp(p, &ip->dst, kind, 0)) {
+		!data_answer_icmp(w, p, &ip->dst, kind, 0)) {
 		data_drop(w, p, why);
 		return;
 	}
@@ -85,7 +95,8 @@ static void decide_from_tun(
 {
 	struct ip_view ip;
 	struct fib_hop hop;
-	if (ip_peek(p->data, p->len, &ip) < 0 || ip.total_len != p->len) {
+	if (ip_peek(p->data, p->len, &ip) < 0 || ip.total_len != p->len ||
+		!split_finish_checksum(p)) {
 		data_drop(w, p, DROP_MALFORMED);
 		return;
 	}
@@ -120,13 +131,15 @@ static void decide_from_tun(
 	}
 	if (!w->plane->hub && !hop.shortcut)
 		note_recent(w, &ip.dst, now);
-	ip_mss_clamp(p->data, p->len, w->plane->mtu);
+	if (p->gso_size == 0)
+		ip_mss_clamp(p->data, p->len, w->plane->mtu);
 	*plan = s->id;
 }
 
 void data_from_tun(struct worker *w, struct pkt_batch *b, uint64_t now)
 {
 	uint64_t bytes = 0;
+	w->arena_used = 0;
 	epoch_enter(&w->plane->epoch, w->number);
 	struct fib_view fib = fib_snapshot(&w->plane->fib);
 	for (unsigned i = 0; i < b->n; i++) {

@@ -53,7 +53,7 @@ static void icmp_to_peer(struct worker *w, struct session *s, struct pkt *p, enu
 	const struct ip_addr *own = data_own_address(w->plane, p->data[0] >> 4 == 6 ? 6 : 4);
 	if (!back || !own ||
 		!bucket_take_shared(&s->icmp, NS_PER_S / ICMP_PER_S, ICMP_BURST, now) ||
-		!data_answer_icmp(p, own, kind, mtu)) {
+		!data_answer_icmp(w, p, own, kind, mtu)) {
 		data_drop(w, p, why);
 		return;
 	}
@@ -311,6 +311,7 @@ static void unsealed(struct worker *w, struct pkt *p)
 
 void data_from_udp(struct worker *w, struct pkt_batch *b, uint64_t now)
 {
+	w->arena_used = 0;
 	epoch_enter(&w->plane->epoch, w->number);
 	struct fib_view fib = fib_snapshot(&w->plane->fib);
 	for (unsigned i = 0; i < b->n; i++)

@@ -3,6 +3,7 @@
 #include "core/base/err.h"
 #include "core/peer/linklocal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_SHORTCUTS 1024
@@ -47,10 +48,12 @@ int worker_init(
 	w->number = number;
 	w->lane = lane;
 	env->random(env->ctx, w->seed, sizeof w->seed);
-	return ring_init(&w->events, WORKER_EVENTS, sizeof(struct event));
+	w->arena = calloc(1, WORKER_ARENA); /* its pages come into being when first used */
+	return w->arena ? ring_init(&w->events, WORKER_EVENTS, sizeof(struct event)) : ERR_NO_SPACE;
 }
 
 void worker_fini(struct worker *w)
 {
 	ring_fini(&w->events);
+	free(w->arena);
 }

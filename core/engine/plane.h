@@ -50,11 +50,13 @@ struct event {
 		[PKT_SLOT]; /* PACKET: payload; REDIRECT, MULTICAST: the IP packet or its start */
 };
 
-#define WORKER_RECENT      1024 /* destinations remembered as sent to by way of the hub */
-#define WORKER_LIMITS      256
-#define WORKER_EVENTS      256
-#define ICMP_PER_S         100 /* ICMP errors to one peer, or to our own TUN by one worker */
-#define ICMP_BURST         50
+#define WORKER_RECENT 1024 /* destinations remembered as sent to by way of the hub */
+#define WORKER_LIMITS 256
+#define WORKER_EVENTS 256
+#define ICMP_PER_S    100 /* ICMP errors to one peer, or to our own TUN by one worker */
+#define ICMP_BURST    50
+#define WORKER_ARENA                                                                               \
+	(2 << 20) /* a batch of trains of TCP's shortest segments grows to half of it */
 #define WORKER_EVENTS_KEPT (WORKER_EVENTS / 2) /* for events that a session vouches for */
 
 struct worker_counters { /* written by the worker, read by anybody */
@@ -78,6 +80,9 @@ struct worker {
 	struct bucket icmp, unknown;
 	uint64_t seed[2];         /* of the hashes above */
 	uint32_t plan[PKT_BATCH]; /* per packet: session to seal it for, or SESSION_NONE */
+	/* what the packets of this batch become: sealed trains, ICMP errors */
+	uint8_t *arena;
+	size_t arena_used;
 };
 
 int plane_init(struct plane *p, const struct engine_config *config, const struct cert *self,

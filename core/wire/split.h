@@ -44,6 +44,13 @@ static inline unsigned split_count(const struct split *s)
 	return s->count;
 }
 
+/* Bytes of the longest packet: of each but the last. */
+static inline uint32_t split_longest(const struct split *s)
+{
+	uint32_t payload = s->size && s->left > s->size ? s->size : s->left;
+	return s->size ? s->hdr_len + payload : s->left;
+}
+
 /*
  * The next packet, complete: lengths, IPv4 id (counting up) and checksum, TCP sequence number and flags
  * (CWR on the first only, RFC 3168 s.6.1.2; FIN and PSH on the last only), L4 checksum. NULL: that was

@@ -1,8 +1,8 @@
 /*
  * The data path of a node that has a session with each of two peers. The input is a number of packets: raw
  * datagrams, plaintexts that a peer seals as it should (or nearly), and packets from the TUN. Whatever they
- * are: each ends with a verdict and a reason, within the room that its slot has, what goes to the TUN is
- * one whole IP packet, and what is sent opens at the other end.
+ * are: each ends with a verdict and a reason, within the room that its slot has or in the worker's own,
+ * what goes to the TUN is one whole IP packet, and what is sent opens at the other end.
  *
  *   flags 1 { kind 1 | length 2 | bytes } ...
  */
@@ -20,7 +20,7 @@ enum kind {
 	DATAGRAM, /* raw */
 	SEALED,   /* by a: inner GRE header and what is behind it */
 	PACKET,   /* by a: an IP packet, with the inner header that its version wants */
-	TUN,
+	TUN,      /* a packet, or with one of the upper four bits set what sizes[] says */
 	SPOILT,   /* as PACKET, with the byte changed that the first one names */
 	AGAIN,    /* the last one that was sealed */
 	PACKET_B, /* as PACKET, by b */
@@ -50,12 +50,9 @@ static void read_events(struct fixture_node *f)
 	}
 }
 
-/* What the node sent is for one of the two, who can open it. */
-static void open_there(struct world *w, struct pkt *p)
+static void open_one(struct world *w, struct fixture_node *to, struct pkt *p)
 {
-	struct fixture_node *to = p->remote.addr.bytes[3] == PEER_A ? w->a : w->b;
 	struct pkt_batch one = {.n = 1, .cap = 1, .v = p};
-	must(to == w->a || p->remote.addr.bytes[3] == PEER_B);
 	data_from_udp(&to->workers[0], &one, w->now);
 	must(p->verdict == PKT_WRITE_TUN || p->verdict == PKT_SEND_UDP ||
 		(p->verdict == PKT_DROP && p->drop != DROP_BAD_TAG && p->drop != DROP_REPLAY &&
@@ -63,13 +60,34 @@ static void open_there(struct world *w, struct pkt *p)
 	read_events(to);
 }
 
+/* What the node sent is for one of the two, who can open it. */
+static void open_there(struct world *w, const struct pkt *p)
+{
+	struct fixture_node *to = p->remote.addr.bytes[3] == PEER_A ? w->a : w->b;
+	uint32_t step = p->gso_size ? p->gso_size : p->len;
+	must(to == w->a || p->remote.addr.bytes[3] == PEER_B);
+	for (uint32_t at = 0; at < p->len; at += step) {
+		struct pkt one = *p;
+		one.data += at;
+		one.len = p->len - at < step ? p->len - at : step;
+		one.gso_size = 0;
+		open_one(w, to, &one);
+	}
+}
+
+static bool in_arena(const struct worker *w, const struct pkt *p)
+{
+	return p->data >= w->arena && p->data + p->len <= w->arena + w->arena_used;
+}
+
 static void check(struct world *w, struct pkt *p, const uint8_t *slot, uint32_t len)
 {
 	struct ip_view ip;
-	must(p->verdict <= PKT_CONSUMED && p->drop < DROP_COUNT);
+	must(p->verdict <= PKT_MERGED && p->drop < DROP_COUNT);
 	must((p->verdict == PKT_DROP) == (p->drop != DROP_NONE));
-	must(p->data >= slot);
-	must(p->data + p->len <= slot + PKT_HEADROOM + len + PKT_TAILROOM);
+	must(in_arena(&w->node->workers[0], p) ||
+		(p->data >= slot && p->data + p->len <= slot + PKT_HEADROOM + len + PKT_TAILROOM));
+	must(p->verdict != PKT_SEND_UDP || in_arena(&w->node->workers[0], p));
 	if (p->verdict == PKT_WRITE_TUN)
 		must(ip_peek(p->data, p->len, &ip) == 0 && ip.total_len == p->len);
 	if (p->verdict == PKT_SEND_UDP)
@@ -133,6 +151,20 @@ static void add_packet(struct world *w, struct fixture_node *by, const uint8_t *
 	add_sealed(w, by, plain, len + GRE_PLAIN_LEN);
 }
 
+/* As the kernel tells of trains, and of packets whose checksum it leaves to us. */
+static void make_train(struct pkt *p, uint8_t how)
+{
+	static const uint16_t sizes[] = {0, 1, 7, 48, 100, 536, 1000, 1400};
+	bool tcp = how & 1;
+	if (how == 0)
+		return;
+	p->gso_size = sizes[how >> 1];
+	p->gso_type = p->gso_size == 0 ? PKT_PLAIN : tcp ? PKT_TCP : PKT_UDP;
+	p->flags = PKT_CSUM_PARTIAL;
+	p->l4_off = p->len && p->data[0] >> 4 == 6 ? IP6_HDR_LEN : IP4_HDR_LEN;
+	p->csum_off = tcp ? 16 : 6;
+}
+
 static void feed(struct world *w, uint8_t kind, const uint8_t *bytes, size_t len)
 {
 	struct pkt *p;
@@ -150,7 +182,7 @@ static void feed(struct world *w, uint8_t kind, const uint8_t *bytes, size_t len
 		add_packet(w, w->b, bytes, len);
 		break;
 	case TUN:
-		add(w, true, bytes, len);
+		make_train(add(w, true, bytes, len), kind >> 4);
 		break;
 	case SPOILT:
 		add_packet(w, w->a, bytes, len);
