@@ -2,24 +2,20 @@
 
 #include "core/base/cursor.h"
 #include "core/base/err.h"
+#include "core/crypto/chacha.h"
 
 #include <sodium.h>
 #include <string.h>
 
 #define AES_256_GCM_TAG crypto_aead_aes256gcm_ABYTES
-#define CHACHA20_TAG    crypto_aead_chacha20poly1305_ietf_ABYTES
 
 _Static_assert(sizeof(crypto_aead_aes256gcm_state) <= sizeof((struct aead_key){0}.state),
 	"AES-GCM's key schedule fits");
+_Static_assert(CHACHA_AAD_LEN == AEAD_AAD_LEN, "the GRE header");
 
 static bool always_available(void)
 {
 	return true;
-}
-
-static void keep_raw_key(struct aead_key *key, const uint8_t secret[32])
-{
-	memcpy(key->state, secret, 32);
 }
 
 /* The last 8 bytes of a nonce whose other bytes are zero. */
@@ -36,24 +32,32 @@ static void chacha_nonce(uint8_t nonce[12], uint64_t counter)
 		nonce[4 + i] = (uint8_t)(counter >> 8 * i);
 }
 
-static void chacha_seal(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
-	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
+static void chacha20_init(struct aead_key *key, const uint8_t secret[32])
 {
-	uint8_t nonce[12];
-
-	chacha_nonce(nonce, counter);
-	crypto_aead_chacha20poly1305_ietf_encrypt(
-		dst, NULL, src, len, aad, AEAD_AAD_LEN, NULL, nonce, key->state);
+	chacha_init((struct chacha_key *)(void *)key->state, secret);
 }
 
-static bool chacha_open(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
+static const struct chacha_key *chacha_key(const struct aead_key *key)
+{
+	return (const struct chacha_key *)(const void *)key->state;
+}
+
+static void chacha20_seal(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
 	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
 {
 	uint8_t nonce[12];
 
 	chacha_nonce(nonce, counter);
-	return crypto_aead_chacha20poly1305_ietf_decrypt(
-		       dst, NULL, NULL, src, len, aad, AEAD_AAD_LEN, nonce, key->state) == 0;
+	chacha_seal(chacha_key(key), dst, src, len, aad, nonce);
+}
+
+static bool chacha20_open(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
+	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
+{
+	uint8_t nonce[12];
+
+	chacha_nonce(nonce, counter);
+	return chacha_open(chacha_key(key), dst, src, len, aad, nonce);
 }
 
 static bool gcm_available(void)
@@ -98,6 +102,11 @@ static bool aegis_available(void)
 	return gcm_available();
 }
 
+static void aegis_init(struct aead_key *key, const uint8_t secret[32])
+{
+	memcpy(key->state, secret, 32);
+}
+
 static void aegis_seal(const struct aead_key *key, uint8_t *dst, const uint8_t *src, size_t len,
 	const uint8_t aad[AEAD_AAD_LEN], uint64_t counter)
 {
@@ -123,14 +132,14 @@ static const struct aead aeads[] = {
 	{
 		.id = AEAD_CHACHA20_POLY1305,
 		.name = "chacha20-poly1305",
-		.tag_len = CHACHA20_TAG,
+		.tag_len = CHACHA_TAG_LEN,
 		/* No limit but the PRF's. */
 		.limits = {UINT64_C(1) << 60, UINT64_MAX - (UINT64_C(1) << 13), UINT64_MAX,
 			UINT64_MAX},
 		.available = always_available,
-		.init = keep_raw_key,
-		.seal = chacha_seal,
-		.open = chacha_open,
+		.init = chacha20_init,
+		.seal = chacha20_seal,
+		.open = chacha20_open,
 	},
 	{
 		.id = AEAD_AES_256_GCM,
@@ -153,7 +162,7 @@ static const struct aead aeads[] = {
 		.limits = {UINT64_C(1) << 60, UINT64_MAX - (UINT64_C(1) << 13), UINT64_C(1) << 44,
 			UINT64_MAX},
 		.available = aegis_available,
-		.init = keep_raw_key,
+		.init = aegis_init,
 		.seal = aegis_seal,
 		.open = aegis_open,
 	},
