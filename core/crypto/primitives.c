@@ -25,6 +25,11 @@ int prim_init(void)
 	return sodium_init() < 0 ? ERR_SYSTEM : 0;
 }
 
+const char *prim_version(void)
+{
+	return sodium_version_string();
+}
+
 void prim_wipe(void *data, size_t len)
 {
 	if (len)

@@ -18,6 +18,8 @@
 
 /* Must succeed once before anything else in core/crypto is used. Thread-safe. 0 or ERR_SYSTEM. */
 int prim_init(void);
+/* libsodium's, of the one that runs: "1.0.18". */
+const char *prim_version(void);
 
 /* Zeroes memory in a way that the compiler keeps. NULL with len 0 is allowed. */
 void prim_wipe(void *data, size_t len);
