@@ -5,6 +5,7 @@
 #include "core/base/pkt.h"
 #include "core/wire/ip.h"
 #include "core/wire/l4.h"
+#include "core/wire/split.h"
 
 #include <string.h>
 
@@ -209,6 +210,144 @@ static inline struct pkt shape_from_tun(const struct shape *s, uint8_t *ip, uint
 		.l4_off = (uint16_t)l4,
 		.csum_off = s->udp ? 6 : 16,
 	};
+}
+
+/* Packet i as it was before a batch was coalesced. */
+struct original {
+	const struct shape *shape;
+	const uint8_t *data;
+	size_t len;
+};
+
+static inline bool original_same_flow(const struct original *a, const struct original *b)
+{
+	const struct shape *x = a->shape, *y = b->shape;
+	return x->v6 == y->v6 && x->udp == y->udp && x->src == y->src && x->dst == y->dst &&
+		x->sport == y->sport && x->dport == y->dport;
+}
+
+/* Does packet k of a train equal what it was? An IPv4 id that did not count up comes back as if it had. */
+static inline bool original_equals(
+	const struct original *o, const uint8_t *head, const uint8_t *ip, size_t len)
+{
+	uint8_t same_id[2048];
+	if (o->len != len || len > sizeof same_id)
+		return false;
+	memcpy(same_id, ip, len);
+	if (ip[0] >> 4 == 4 && (ip[6] & 0x40) && memcmp(o->data + 4, head + 4, 2) == 0) {
+		memcpy(same_id + 4, head + 4, 2);
+		store_u16(same_id + 10, 0);
+		store_u16(same_id + 10, twin_checksum(0, same_id, 20));
+	}
+	return memcmp(same_id, o->data, len) == 0;
+}
+
+/* The bytes of a train, one behind the other; its pieces' places in the batch. */
+static inline size_t train_gather(
+	const struct pkt_batch *b, uint16_t head, uint8_t *out, uint16_t *pieces, unsigned *n)
+{
+	size_t len = 0;
+	*n = 0;
+	for (uint16_t i = head;; i = b->v[i].next) {
+		memcpy(out + len, b->v[i].data, b->v[i].len);
+		len += b->v[i].len;
+		pieces[(*n)++] = i;
+		if (b->v[i].next == 0)
+			return len;
+	}
+}
+
+/* What struct pkt says of a train agrees with its headers, and these with each other. */
+static inline bool train_agrees(const struct pkt *p, const uint8_t *train, size_t len)
+{
+	bool v6 = train[0] >> 4 == 6, udp = p->gso_type == PKT_UDP;
+	size_t l4 = v6 ? 40 : 20, l4_hdr = udp ? 8 : (train[l4 + 12] >> 4) * 4u;
+	uint8_t proto = udp ? IP_PROTO_UDP : IP_PROTO_TCP;
+	return (udp || p->gso_type == PKT_TCP) && p->flags == PKT_CSUM_PARTIAL && p->l4_off == l4 &&
+		p->hdr_len == l4 + l4_hdr && p->csum_off == (udp ? 6 : 16) &&
+		p->gso_size == p->len - p->hdr_len && len <= PKT_TRAIN &&
+		load_u16(train + (v6 ? 4 : 2)) == (v6 ? len - 40 : len) &&
+		(!udp || load_u16(train + l4 + 4) == len - l4) &&
+		(v6 || twin_checksum(0, train, 20) == 0) &&
+		load_u16(train + l4 + p->csum_off) == twin_pseudo(train, proto, len - l4);
+}
+
+/* A train taken apart, by the twin and by split_next, is the packets that it was made of. */
+static inline bool train_is_true(const struct pkt_batch *b, const struct original *originals,
+	const uint16_t *pieces, unsigned n, const uint8_t *train, size_t len)
+{
+	static uint8_t apart[PKT_HEADROOM + SHAPE_MAX];
+	uint8_t twin[2048];
+	struct pkt whole = b->v[pieces[0]];
+	struct split split;
+	uint32_t split_len;
+	if (!train_agrees(&whole, train, len))
+		return false;
+	whole.data = apart + PKT_HEADROOM;
+	whole.len = (uint32_t)len;
+	whole.next = 0;
+	memcpy(whole.data, train, len);
+	if (split_begin(&split, &whole) < 0 || split_count(&split) != n ||
+		twin_segments(len, whole.hdr_len, whole.gso_size) != n)
+		return false;
+	for (unsigned k = 0; k < n; k++) {
+		size_t twin_len = twin_segment(train, len, whole.l4_off, whole.hdr_len,
+			whole.gso_type == PKT_UDP, whole.gso_size, k, twin);
+		const uint8_t *ip = split_next(&split, &split_len);
+		if (!ip || split_len != twin_len || memcmp(ip, twin, twin_len) != 0 ||
+			!original_equals(&originals[pieces[k]], train, twin, twin_len))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A coalesced batch whose packets were all for the TUN: each of them leaves once, as it was, and none
+ * before one of its own flow that came earlier. counts: of each packet and train, in order, how many it holds.
+ */
+static inline bool batch_is_true(const struct pkt_batch *b, const struct original *originals,
+	unsigned *counts, unsigned *n_counts)
+{
+	static uint8_t train[SHAPE_MAX];
+	uint16_t order[PKT_BATCH];
+	unsigned n_order = 0;
+	*n_counts = 0;
+	for (uint16_t i = 0; i < b->n; i++) {
+		const struct pkt *p = &b->v[i];
+		unsigned n;
+		if (p->verdict == PKT_MERGED)
+			continue;
+		size_t len = train_gather(b, i, train, order + n_order, &n);
+		const struct original *o = &originals[i];
+		if (n == 1 &&
+			(p->gso_size != 0 || p->flags != 0 || len != o->len ||
+				memcmp(train, o->data, len) != 0))
+			return false;
+		if (n > 1 && !train_is_true(b, originals, order + n_order, n, train, len))
+			return false;
+		n_order += n;
+		counts[(*n_counts)++] = n;
+	}
+	for (unsigned later = 0; later < n_order; later++)
+		for (unsigned i = 0; i < later; i++)
+			if (order[i] >= order[later] &&
+				original_same_flow(&originals[order[i]], &originals[order[later]]))
+				return false;
+	return n_order == b->n;
+}
+
+/* Nothing is left of coalescing. */
+static inline bool batch_is_original(const struct pkt_batch *b, const struct original *originals)
+{
+	for (uint16_t i = 0; i < b->n; i++) {
+		const struct pkt *p = &b->v[i];
+		if (p->verdict != PKT_WRITE_TUN || p->gso_size || p->gso_type || p->flags ||
+			p->next || p->l4_off || p->hdr_len || p->csum_off ||
+			p->len != originals[i].len ||
+			memcmp(p->data, originals[i].data, p->len) != 0)
+			return false;
+	}
+	return true;
 }
 
 #endif
