@@ -2,11 +2,17 @@
 
 #include "core/base/err.h"
 #include "core/engine/data.h"
+#include "core/wire/coalesce.h"
 
 #include <string.h>
 
-#define TURN_BYTES (64 * PKT_SLOT) /* read from the TUN in one turn, at most */
-#define RETRY_MS   100
+/*
+ * Read from either side in one turn: enough for its system calls not to matter, little enough for a
+ * small packet behind it not to wait for long.
+ */
+#define TURN_BYTES   (256 << 10)
+#define TURN_PACKETS 64 /* from the TUN, trains counted once */
+#define RETRY_MS     100
 
 static const uint8_t families[2] = {4, 6};
 
@@ -31,11 +37,16 @@ static void on_retry(uv_timer_t *timer)
 /* ---- Packets ---------------------------------------------------------------------------------- */
 
 /* Sends what the data path decided, counts what did not go, and rings when there is news. */
-static void finish_batch(struct lane *lane)
+static void finish_batch(struct lane *lane, struct pkt_batch *b)
 {
-	udp_send(lane->udp, lane->number + 1, &lane->batch);
-	tun_write(lane->tun, lane->number, &lane->batch);
-	data_count_failed(lane->worker, &lane->batch);
+	udp_send(lane->udp, lane->number + 1, b);
+	uint32_t offloads = tun_offloads(lane->tun);
+	coalesce(b, offloads & TUN_COALESCE_TCP, offloads & TUN_COALESCE_UDP);
+	if (tun_write(lane->tun, lane->number, b) > 0) {
+		coalesce_undo(b);
+		tun_write(lane->tun, lane->number, b);
+	}
+	data_count_failed(lane->worker, b);
 	if (data_wants_control(lane->worker))
 		uv_async_send(lane->bell);
 }
@@ -54,10 +65,10 @@ static void on_tun(uv_poll_t *poll, int status, int events)
 {
 	(void)events;
 	struct lane *lane = poll->data;
-	int n = tun_read(lane->tun, lane->number, &lane->batch, TURN_BYTES);
+	int n = tun_read(lane->tun, lane->number, &lane->from_tun, TURN_BYTES);
 	if (n > 0) {
-		data_from_tun(lane->worker, &lane->batch, os_now_ns());
-		finish_batch(lane);
+		data_from_tun(lane->worker, &lane->from_tun, os_now_ns());
+		finish_batch(lane, &lane->from_tun);
 	}
 	if (n == ERR_NOT_FOUND)
 		atomic_store(&lane->tun_gone, true);
@@ -70,10 +81,10 @@ static void on_udp(uv_poll_t *poll, int status, int events)
 	(void)events;
 	struct lane *lane = poll->data;
 	uint8_t family = families[poll - lane->udp_poll];
-	int n = udp_recv(lane->udp, lane->number + 1, family, &lane->batch);
+	int n = udp_recv(lane->udp, lane->number + 1, family, &lane->from_udp);
 	if (n > 0) {
-		data_from_udp(lane->worker, &lane->batch, os_now_ns());
-		finish_batch(lane);
+		data_from_udp(lane->worker, &lane->from_udp, os_now_ns());
+		finish_batch(lane, &lane->from_udp);
 	}
 	if (n < 0 || status < 0)
 		trouble(lane, poll);
@@ -123,11 +134,30 @@ static int open_handles(struct lane *lane)
 	return rc;
 }
 
+static void free_batches(struct lane *lane)
+{
+	pkt_batch_fini(&lane->from_tun);
+	pkt_batch_fini(&lane->from_udp);
+}
+
+/* What is read in a turn, and a train that begins just before that much has been read. */
+static int make_batches(struct lane *lane)
+{
+	size_t tun_size = TURN_BYTES + PKT_TRAIN + TURN_PACKETS * (PKT_HEADROOM + PKT_TAILROOM);
+	int rc = pkt_batch_init_sized(&lane->from_tun, TURN_PACKETS, tun_size);
+	if (rc == 0)
+		rc = pkt_batch_init_sized(&lane->from_udp, PKT_BATCH, PKT_BATCH * PKT_SLOT);
+	if (rc != 0)
+		free_batches(lane);
+	return rc;
+}
+
 int lane_start(struct lane *lane, const struct env *env)
 {
-	if (pkt_batch_init(&lane->batch, PKT_BATCH) != 0)
-		return ERR_NO_SPACE;
-	int rc = uv_loop_init(&lane->loop);
+	int rc = make_batches(lane);
+	if (rc != 0)
+		return rc;
+	rc = uv_loop_init(&lane->loop);
 	if (rc == 0)
 		rc = open_handles(lane);
 	if (rc == 0) {
@@ -138,7 +168,7 @@ int lane_start(struct lane *lane, const struct env *env)
 		return 0;
 	/* The daemon ends now: what has been opened goes with it. */
 	env_log(env, LOG_ERROR, "cannot start data worker %u: %s", lane->number, uv_strerror(rc));
-	pkt_batch_fini(&lane->batch);
+	free_batches(lane);
 	return ERR_SYSTEM;
 }
 
@@ -147,5 +177,5 @@ void lane_stop(struct lane *lane)
 	uv_async_send(&lane->stop);
 	uv_thread_join(&lane->thread);
 	uv_loop_close(&lane->loop);
-	pkt_batch_fini(&lane->batch);
+	free_batches(lane);
 }

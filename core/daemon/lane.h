@@ -31,7 +31,7 @@ struct lane {
 	uv_timer_t retry; /* a descriptor that failed is left alone for a while */
 	uv_poll_t tun_poll, udp_poll[2];
 	bool udp_open[2]; /* IPv4, IPv6 */
-	struct pkt_batch batch;
+	struct pkt_batch from_tun, from_udp;
 };
 
 /* Fills in and starts the thread; worker to bell are set by the caller. ERR_*, logged. */

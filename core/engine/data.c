@@ -165,7 +165,10 @@ static void seal_run(
 			continue;
 		uint32_t len = p->len, n = expired ? 0 : seal_packet(w, s, p, sequence);
 		if (n == 0) {
-			data_drop(w, p, expired ? DROP_KEY_EXPIRED : DROP_SEND_FAILED);
+			if (expired)
+				data_drop(w, p, DROP_KEY_EXPIRED);
+			else
+				pkt_drop(p, DROP_SEND_FAILED); /* counted behind the I/O */
 			continue;
 		}
 		p->remote = remote;
@@ -248,9 +251,12 @@ bool data_answer_icmp(struct worker *w, struct pkt *p, const struct ip_addr *fro
 
 void data_count_failed(struct worker *w, const struct pkt_batch *b)
 {
+	uint64_t failed = 0;
 	for (unsigned i = 0; i < b->n; i++)
 		if (b->v[i].verdict == PKT_DROP && b->v[i].drop == DROP_SEND_FAILED)
-			data_count(&w->counters.dropped[DROP_SEND_FAILED], 1);
+			for (unsigned k = i; failed++, (k = b->v[k].next) != 0;)
+				; /* with each packet of its train */
+	data_count(&w->counters.dropped[DROP_SEND_FAILED], failed);
 }
 
 bool data_wants_control(const struct worker *w)

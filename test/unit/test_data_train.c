@@ -192,6 +192,20 @@ static void multicast_trains_go_one_by_one(void **state)
 	assert_null(ring_peek(&a->workers[0].events));
 }
 
+static void what_fails_is_counted_by_the_packet(void **state)
+{
+	(void)state;
+	struct pkt v[4] = {
+		{.verdict = PKT_DROP, .drop = DROP_SEND_FAILED, .next = 2},
+		{.verdict = PKT_DROP, .drop = DROP_SEND_FAILED},
+		{.verdict = PKT_MERGED, .next = 3},
+		{.verdict = PKT_MERGED},
+	};
+	struct pkt_batch failed = {.n = 4, .cap = 4, .v = v};
+	data_count_failed(&a->workers[0], &failed);
+	assert_int_equal(atomic_load(&a->workers[0].counters.dropped[DROP_SEND_FAILED]), 4);
+}
+
 #define TRAIN(f) cmocka_unit_test_setup_teardown(f, set_up_trains, tear_down_trains)
 
 int main(void)
@@ -203,6 +217,7 @@ int main(void)
 		TRAIN(segments_that_the_peer_cannot_take),
 		TRAIN(trains_that_lie),
 		TRAIN(multicast_trains_go_one_by_one),
+		TRAIN(what_fails_is_counted_by_the_packet),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
