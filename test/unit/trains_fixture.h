@@ -219,11 +219,12 @@ struct original {
 	size_t len;
 };
 
+/* A source of 255 is nobody's flow. */
 static inline bool original_same_flow(const struct original *a, const struct original *b)
 {
 	const struct shape *x = a->shape, *y = b->shape;
-	return x->v6 == y->v6 && x->udp == y->udp && x->src == y->src && x->dst == y->dst &&
-		x->sport == y->sport && x->dport == y->dport;
+	return x->src != 255 && x->v6 == y->v6 && x->udp == y->udp && x->src == y->src &&
+		x->dst == y->dst && x->sport == y->sport && x->dport == y->dport;
 }
 
 /* Does packet k of a train equal what it was? An IPv4 id that did not count up comes back as if it had. */
