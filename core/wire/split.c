@@ -24,11 +24,11 @@ static bool field_fits(const struct pkt *p, const struct ip_view *ip)
 		p->l4_off + p->csum_off + 2u <= p->len;
 }
 
-/* The field holds the pseudo header's sum. 0xFFFF is the same number as 0, which UDP cannot use. */
+/* The field holds the pseudo header's sum. UDP, alone with its offset, writes 0xFFFF for 0 (RFC 768). */
 static void finish_field(uint8_t *l4, size_t l4_len, uint16_t csum_off)
 {
 	uint16_t checksum = ip_checksum(l4, l4_len);
-	store_u16(l4 + csum_off, checksum ? checksum : 0xFFFF);
+	store_u16(l4 + csum_off, checksum == 0 && csum_off == UDP_CHECKSUM ? 0xFFFF : checksum);
 }
 
 static int begin_single(struct split *s, const struct pkt *p, const struct ip_view *ip)

@@ -176,23 +176,24 @@ static void ecn_is_kept(void **state)
 	}
 }
 
-/* UDP's zero says that there is none, so a checksum of zero is sent as 0xFFFF (RFC 768). */
-static void udp_checksum_zero(void **state)
+/* UDP's zero says that there is none, so a checksum of zero is sent as 0xFFFF (RFC 768); TCP's is sent. */
+static void zero_checksums(void **state)
 {
 	struct memory *m = *state;
-	struct shape s = shape_of(false, true, 2);
-	for (uint16_t gso = 0; gso <= 2; gso += 2) {
-		bool met = false;
+	for (int kind = 0; kind < 4; kind++) {
+		bool udp = kind & 1, met = false;
+		struct shape s = shape_of(false, udp, 2);
 		/* One of all the words there are makes it zero. */
 		for (unsigned word = 0; word < 0x10000; word++) {
-			struct pkt p = shape_from_tun(&s, m->train, gso);
+			struct pkt p = shape_from_tun(&s, m->train, kind & 2 ? 2 : 0);
 			struct split split;
 			uint32_t len;
-			store_u16(m->train + 28, (uint16_t)word);
+			store_u16(m->train + shape_headers(&s), (uint16_t)word);
 			assert_int_equal(split_begin(&split, &p), 0);
 			const uint8_t *ip = split_next(&split, &len);
-			assert_int_not_equal(load_u16(ip + 26), 0);
-			met |= load_u16(ip + 26) == 0xFFFF;
+			uint16_t checksum = load_u16(ip + 20 + p.csum_off);
+			assert_int_not_equal(checksum, udp ? 0 : 0xFFFF);
+			met |= checksum == (udp ? 0xFFFF : 0);
 		}
 		assert_true(met);
 	}
@@ -448,7 +449,7 @@ int main(void)
 		cmocka_unit_test(options_and_extension_headers_are_repeated),
 		cmocka_unit_test(flags_go_where_they_belong),
 		cmocka_unit_test(ecn_is_kept),
-		cmocka_unit_test(udp_checksum_zero),
+		cmocka_unit_test(zero_checksums),
 		cmocka_unit_test(a_routing_header_is_believed),
 		cmocka_unit_test(single_packets),
 		cmocka_unit_test(other_checksum_fields),
