@@ -24,29 +24,11 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
-from netlab import Node, PORT, UnixConnection, World, expect, fail, until  # noqa: E402
+from netlab import PORT, UnixConnection, World, expect, fail, until  # noqa: E402
+from underlay import add_spoke, favour, program  # noqa: E402,F401
 
 KINDS = ("garbage", "wrong-mac1", "right-mac1", "wrong-tag", "replay", "unknown", "shapes")
 LOST = r".*(?:does not answer|suspend|session ended|lost our session|removed|is down|closed).*"
-
-
-def program(name):
-    """A program of test/bench, in the build that the daemons come from."""
-    build = os.environ.get("WARREN_BIN") or os.environ.get("WARREN_BUILD") or "build/release"
-    path = os.path.join(build, "test", "bench", name)
-    return os.path.abspath(path) if os.access(path, os.X_OK) else fail("no %s; build first" % path)
-
-
-def favour(process):
-    """
-    Lets a process of the bench run before the machine's other ones, so that those disturb it less. Where
-    sessions are scheduled as groups it takes more than nice(2). All of the bench is favoured alike.
-    """
-    with contextlib.suppress(OSError), open("/proc/%d/autogroup" % process.pid, "w") as f:
-        f.write("-15")
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, -15)
-    return process
 
 
 class Flooded:
@@ -70,14 +52,7 @@ class Flooded:
     def spoke(self, name):
         """A spoke on the public segment, without NAT."""
         self.spokes += 1
-        last = 10 + self.spokes
-        ns = self.lab.ns(name)
-        self.world.attach(ns, "eth0", "203.0.113.%d" % last, "2001:db8::%d" % last)
-        node = Node(self.world, ns, name, {"udp": ["workers = 1"]})
-        node.overlay = "10.77.0.%d" % last
-        self.world.ca.issue(node, "spoke", [node.overlay + "/24"], ["192.168.%d.0/24" % last])
-        node.set("nhrp", "prefix = 192.168.%d.0/24" % last)
-        return node
+        return add_spoke(self.world, name, self.spokes, {"udp": ["workers = 1"]})
 
     def start(self):
         self.hub.start(wait=False)
