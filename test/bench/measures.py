@@ -12,6 +12,7 @@ GB are 10^9 bytes of payload. `other_load` is the share of the machine that none
 people's processes and the hypervisor took while it was measured.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -97,20 +98,31 @@ def ping_idle(contender):
     return round_trips(contender.ends[0].ns.ping(contender.target, 200, 0.005, 1))
 
 
+@contextlib.contextmanager
+def serving(ns, port, *argv):
+    """A server that has its port; ended at the end, however that comes."""
+    process = favour(ns.spawn(*argv))
+    try:
+        until("%s has its port" % argv[0], lambda: ns.run("ss", "-Hlntu", "sport", "=",
+            ":%d" % port).stdout.strip())
+        yield process
+    finally:
+        process.stop()
+
+
 def tcp(contender, streams, seconds):
     a, b = (end.ns for end in contender.ends)
-    server = favour(b.spawn("iperf3", "-s", "-1"))
-    until("iperf3 listens", lambda: ":5201" in b.run("ss", "-ltn").stdout)
-    meter = Meter(contender)
-    client = favour(a.spawn("iperf3", "-J", "-c", contender.target, "-t", seconds, "-O", OMIT, "-P",
-        streams))
     found = {}
-    if streams == 1:
-        time.sleep(OMIT)
-        found = round_trips(Ping(a, contender.target, int((seconds - 0.5) * 50), 0.02, 1).wait())
-    client.wait(seconds + 30)
-    server.wait(10)
-    meter.end()
+    with serving(b, 5201, "iperf3", "-s", "-1") as server:
+        meter = Meter(contender)
+        client = favour(a.spawn("iperf3", "-J", "-c", contender.target, "-t", seconds, "-O", OMIT, "-P",
+            streams))
+        if streams == 1:
+            time.sleep(OMIT)
+            found = round_trips(Ping(a, contender.target, int((seconds - 0.5) * 50), 0.02, 1).wait())
+        client.wait(seconds + 30)
+        server.wait(10)
+        meter.end()
     told = json.loads(client.output())
     if "error" in told:
         fail("iperf3: " + told["error"])
@@ -124,16 +136,15 @@ def tcp(contender, streams, seconds):
 def load(contender, size, seconds):
     """pktload from a to b; its reports go beside the tunnel."""
     a, b = (end.ns for end in contender.ends)
-    receiver = favour(b.spawn(program("pktload"), "receive", DATA_PORT, contender.ends[0].underlay,
-        REPORT_PORT))
-    until("pktload listens", lambda: b.run("ss", "-Hlun", "sport", "=", ":%d" % DATA_PORT).stdout.strip())
-    meter = Meter(contender)
-    sender = favour(a.spawn(program("pktload"), "send", contender.target, DATA_PORT, REPORT_PORT, size,
-        seconds))
-    if sender.wait(seconds + 30) != 0:
-        fail(sender.output())
-    receiver.stop()
-    meter.end()
+    with serving(b, DATA_PORT, program("pktload"), "receive", DATA_PORT, contender.ends[0].underlay,
+            REPORT_PORT) as receiver:
+        meter = Meter(contender)
+        sender = favour(a.spawn(program("pktload"), "send", contender.target, DATA_PORT, REPORT_PORT, size,
+            seconds))
+        if sender.wait(seconds + 30) != 0:
+            fail(sender.output())
+        receiver.stop()
+        meter.end()
     told = json.loads(sender.output())
     if not told["received"]:
         fail("no datagram got through")

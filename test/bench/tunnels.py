@@ -73,7 +73,8 @@ def main():
     with Lab() as lab:
         underlay = Underlay(lab)
         contenders = chosen([Plain(underlay)] + others(underlay) + warrens(underlay), args.only)
-        results = {"rounds": {}, "failed": {}}
+        results = {"rounds": {}, "failed": {}, "seconds": args.seconds, "cores": os.cpu_count(),
+            "kernel": platform.release()}
         for c in list(contenders):
             why = c.missing()
             if why:
@@ -86,12 +87,11 @@ def main():
         for number in range(1, args.rounds + 1):
             for c in contenders:
                 turn(c, number, args.seconds, results)
-        results["about"] = {c.name: {"what": c.what, "mtu": c.mtu} for c in contenders}
-    results.update(seconds=args.seconds, cores=os.cpu_count(), kernel=platform.release())
-    summary = report.summarise(results)
+            results["about"] = {c.name: {"what": c.what, "mtu": c.mtu} for c in contenders}
+            summary = report.summarise(results)
+            with open(args.json, "w") as f:  # after each round: it may be the last one
+                json.dump(dict(results, summary=summary), f, indent=1)
     print("\n" + report.markdown(results, summary))
-    with open(args.json, "w") as f:
-        json.dump(dict(results, summary=summary), f, indent=1)
     print("\nAll figures: %s" % args.json)
 
 
