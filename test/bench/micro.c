@@ -151,6 +151,7 @@ int main(int argc, char **argv)
 	m.word = argv[optind];
 	micro_crypto(&m);
 	micro_replay(&m);
+	micro_path(&m);
 	micro_route(&m);
 	for (unsigned i = 0; i < m.n; i++)
 		calibrate(&m.timed[i], ms * 1e6);

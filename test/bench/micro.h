@@ -28,5 +28,6 @@ uint32_t micro_random(uint64_t *state);
 void micro_crypto(struct micro *m);
 void micro_route(struct micro *m);
 void micro_replay(struct micro *m);
+void micro_path(struct micro *m);
 
 #endif
