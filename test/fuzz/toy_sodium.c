@@ -156,7 +156,7 @@ int crypto_pwhash(unsigned char *const out, unsigned long long outlen, const cha
 
 /* ---- Ciphers --------------------------------------------------------------------------------- */
 
-#define TAG_LEN 16
+#define TAG_LEN_MAX 32
 
 static uint64_t stream_of(const unsigned char *key, const unsigned char *nonce, size_t nonce_len)
 {
@@ -179,42 +179,42 @@ static void crypt(unsigned char *out, const unsigned char *in, size_t len, uint6
 		out[i] = in[i] ^ (unsigned char)(stream >> i % 8 * 8);
 }
 
-static void tag_of(unsigned char tag[TAG_LEN], const unsigned char *ciphertext, size_t len,
+static void tag_of(unsigned char *tag, size_t tag_len, const unsigned char *ciphertext, size_t len,
 	const unsigned char *ad, size_t adlen, uint64_t stream)
 {
 	struct toy_hash t = {.h = stream};
 	absorb(&t, ad, adlen);
 	absorb(&t, ciphertext, len);
-	squeeze(&t, tag, TAG_LEN);
+	squeeze(&t, tag, tag_len);
 }
 
 static int seal(unsigned char *c, unsigned long long *clen, const unsigned char *m, size_t mlen,
-	const unsigned char *ad, size_t adlen, uint64_t stream)
+	const unsigned char *ad, size_t adlen, uint64_t stream, size_t tag_len)
 {
 	crypt(c, m, mlen, stream);
-	tag_of(c + mlen, c, mlen, ad, adlen, stream);
+	tag_of(c + mlen, tag_len, c, mlen, ad, adlen, stream);
 	if (clen)
-		*clen = mlen + TAG_LEN;
+		*clen = mlen + tag_len;
 	return 0;
 }
 
 static int open_(unsigned char *m, unsigned long long *mlen, const unsigned char *c, size_t clen,
-	const unsigned char *ad, size_t adlen, uint64_t stream)
+	const unsigned char *ad, size_t adlen, uint64_t stream, size_t tag_len)
 {
-	unsigned char tag[TAG_LEN];
+	unsigned char tag[TAG_LEN_MAX];
 	if (mlen)
 		*mlen = 0;
-	if (clen < TAG_LEN)
+	if (clen < tag_len)
 		return -1;
-	tag_of(tag, c, clen - TAG_LEN, ad, adlen, stream);
-	if (memcmp(c + clen - TAG_LEN, tag, TAG_LEN) != 0) {
+	tag_of(tag, tag_len, c, clen - tag_len, ad, adlen, stream);
+	if (memcmp(c + clen - tag_len, tag, tag_len) != 0) {
 		if (m)
-			memset(m, 0, clen - TAG_LEN);
+			memset(m, 0, clen - tag_len);
 		return -1;
 	}
-	crypt(m, c, clen - TAG_LEN, stream);
+	crypt(m, c, clen - tag_len, stream);
 	if (mlen)
-		*mlen = clen - TAG_LEN;
+		*mlen = clen - tag_len;
 	return 0;
 }
 
@@ -224,7 +224,8 @@ int crypto_aead_chacha20poly1305_ietf_encrypt(unsigned char *c, unsigned long lo
 	const unsigned char *k)
 {
 	(void)nsec;
-	return seal(c, clen_p, m, mlen, ad, adlen, stream_of(k, npub, 12));
+	return seal(c, clen_p, m, mlen, ad, adlen, stream_of(k, npub, 12),
+		crypto_aead_chacha20poly1305_ietf_ABYTES);
 }
 
 int crypto_aead_chacha20poly1305_ietf_decrypt(unsigned char *m, unsigned long long *mlen_p,
@@ -233,7 +234,8 @@ int crypto_aead_chacha20poly1305_ietf_decrypt(unsigned char *m, unsigned long lo
 	const unsigned char *k)
 {
 	(void)nsec;
-	return open_(m, mlen_p, c, clen, ad, adlen, stream_of(k, npub, 12));
+	return open_(m, mlen_p, c, clen, ad, adlen, stream_of(k, npub, 12),
+		crypto_aead_chacha20poly1305_ietf_ABYTES);
 }
 
 int crypto_aead_xchacha20poly1305_ietf_encrypt(unsigned char *c, unsigned long long *clen_p,
@@ -242,7 +244,8 @@ int crypto_aead_xchacha20poly1305_ietf_encrypt(unsigned char *c, unsigned long l
 	const unsigned char *k)
 {
 	(void)nsec;
-	return seal(c, clen_p, m, mlen, ad, adlen, stream_of(k, npub, 24));
+	return seal(c, clen_p, m, mlen, ad, adlen, stream_of(k, npub, 24),
+		crypto_aead_xchacha20poly1305_ietf_ABYTES);
 }
 
 int crypto_aead_xchacha20poly1305_ietf_decrypt(unsigned char *m, unsigned long long *mlen_p,
@@ -251,7 +254,8 @@ int crypto_aead_xchacha20poly1305_ietf_decrypt(unsigned char *m, unsigned long l
 	const unsigned char *k)
 {
 	(void)nsec;
-	return open_(m, mlen_p, c, clen, ad, adlen, stream_of(k, npub, 24));
+	return open_(m, mlen_p, c, clen, ad, adlen, stream_of(k, npub, 24),
+		crypto_aead_xchacha20poly1305_ietf_ABYTES);
 }
 
 int crypto_aead_aes256gcm_is_available(void)
@@ -272,7 +276,8 @@ int crypto_aead_aes256gcm_encrypt_afternm(unsigned char *c, unsigned long long *
 	const crypto_aead_aes256gcm_state *ctx)
 {
 	(void)nsec;
-	return seal(c, clen_p, m, mlen, ad, adlen, ~stream_of((const void *)ctx, npub, 12));
+	return seal(c, clen_p, m, mlen, ad, adlen, ~stream_of((const void *)ctx, npub, 12),
+		crypto_aead_aes256gcm_ABYTES);
 }
 
 int crypto_aead_aes256gcm_decrypt_afternm(unsigned char *m, unsigned long long *mlen_p,
@@ -281,7 +286,8 @@ int crypto_aead_aes256gcm_decrypt_afternm(unsigned char *m, unsigned long long *
 	const crypto_aead_aes256gcm_state *ctx)
 {
 	(void)nsec;
-	return open_(m, mlen_p, c, clen, ad, adlen, ~stream_of((const void *)ctx, npub, 12));
+	return open_(m, mlen_p, c, clen, ad, adlen, ~stream_of((const void *)ctx, npub, 12),
+		crypto_aead_aes256gcm_ABYTES);
 }
 
 #ifdef crypto_aead_aegis256_KEYBYTES
@@ -291,7 +297,8 @@ int crypto_aead_aegis256_encrypt(unsigned char *c, unsigned long long *clen_p,
 	const unsigned char *k)
 {
 	(void)nsec;
-	return seal(c, clen_p, m, mlen, ad, adlen, stream_of(k, npub, 32));
+	return seal(
+		c, clen_p, m, mlen, ad, adlen, stream_of(k, npub, 32), crypto_aead_aegis256_ABYTES);
 }
 
 int crypto_aead_aegis256_decrypt(unsigned char *m, unsigned long long *mlen_p, unsigned char *nsec,
@@ -299,7 +306,8 @@ int crypto_aead_aegis256_decrypt(unsigned char *m, unsigned long long *mlen_p, u
 	unsigned long long adlen, const unsigned char *npub, const unsigned char *k)
 {
 	(void)nsec;
-	return open_(m, mlen_p, c, clen, ad, adlen, stream_of(k, npub, 32));
+	return open_(
+		m, mlen_p, c, clen, ad, adlen, stream_of(k, npub, 32), crypto_aead_aegis256_ABYTES);
 }
 #endif
 
