@@ -8,8 +8,8 @@
 #define COUNTER UINT64_C(0x0102030405060708)
 
 /*
- * Key 00 01 .. 1f, AAD 30 31 .. 3b, plaintext byte i = 7 i, made with another library from the
- * nonce layouts of protocol.md section 1.
+ * Key 00 01 .. 1f, AAD 30 31 .. 3b, plaintext byte i = 7 i, made from the nonce layouts of
+ * protocol.md section 2.2 by the second implementation that test/vectors/noise/README.md speaks of.
  */
 static const struct {
 	uint8_t id;
@@ -26,6 +26,11 @@ static const struct {
 	{AEAD_AES_256_GCM, 37,
 		"04566b1bc1c223af3ba0bba24a3c5b990a8e22475b46d2cd4154e2edaffc0d14cfcff66d66725a8e6e"
 		"97e0829a3815c17229f0f7cd"},
+	{AEAD_AEGIS_256, 0, "09a89d8fd70ac1e42a247ae6767b65b2fdd26e86000fb7429ed99ab3b7f773ef"},
+	{AEAD_AEGIS_256, 1, "dce5028396f23b027c8420e55650655d2ffe95a53fee41d39743695a51ab8494c5"},
+	{AEAD_AEGIS_256, 37,
+		"dc8ae889805b963b757d298a5f90d63608d14b7ef00dfad4e58ed001e14d4615bf8cfee31f64f22762"
+		"a44ebc6db86f66f3a96fca5b20f0f55f159c196b95601c317f109ea0"},
 };
 
 static void inputs(uint8_t key[32], uint8_t aad[AEAD_AAD_LEN], uint8_t *plain, size_t len)

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Writes warren-v1.json: the protocol's own messages, made by a second implementation.
 
-Everything comes from docs/protocol.md sections 1 and 2, hashlib and the `cryptography` package;
-nothing from the C code. All inputs are fixed, so a change of the output is a change of the wire.
+Everything comes from docs/protocol.md sections 1 and 2, hashlib and the `cryptography` package, and
+AEGIS-256, which that has not, from its draft; nothing from the C code. All inputs are fixed, so a
+change of the output is a change of the wire.
 """
 import hashlib
 import hmac
 import json
 import struct
+from functools import reduce
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
@@ -36,6 +38,73 @@ def hkdf(ck, ikm, n):
         last = hmac.new(temp, last + bytes([i + 1]), hashlib.blake2b).digest()
         out.append(last)
     return out
+
+
+def multiplied(a, b):
+    """In AES's field (FIPS 197 s.4)."""
+    out = 0
+    for i in range(8):
+        out ^= a if b >> i & 1 else 0
+        a = a << 1 ^ (0x11B if a & 0x80 else 0)
+    return out
+
+
+def s_box(x):
+    """FIPS 197 s.5.1.1: the inverse, 0 for 0, then the affine map."""
+    y = next((y for y in range(256) if multiplied(x, y) == 1), 0)
+    return reduce(lambda out, n: out ^ (y << n | y >> 8 - n) & 0xFF, range(1, 5), y ^ 0x63)
+
+
+S_BOX = [s_box(x) for x in range(256)]
+
+
+def xor(*blocks):
+    return bytes(reduce(lambda a, b: a ^ b, column) for column in zip(*blocks))
+
+
+def aes_round(block, key):
+    rows = [S_BOX[block[(i + 4 * (i % 4)) % 16]] for i in range(16)]  # SubBytes, ShiftRows
+    mixed = [multiplied(rows[c + r], 2) ^ multiplied(rows[c + (r + 1) % 4], 3)
+        ^ rows[c + (r + 2) % 4] ^ rows[c + (r + 3) % 4] for c in (0, 4, 8, 12) for r in range(4)]
+    return xor(mixed, key)
+
+
+class Aegis256:
+    """With a tag of 256 bits: draft-irtf-cfrg-aegis-aead, section "The AEGIS-256 Algorithm"."""
+
+    def __init__(self, key):
+        self.key = key
+
+    def update(self, block):
+        s = self.s
+        self.s = [aes_round(s[i - 1], xor(s[i], block) if i == 0 else s[i]) for i in range(6)]
+
+    def start(self, nonce):
+        c0 = bytes.fromhex("000101020305080d1522375990e97962")
+        c1 = bytes.fromhex("db3d18556dc22ff12011314273b528dd")
+        k, n = (self.key[:16], self.key[16:]), (nonce[:16], nonce[16:])
+        self.s = [xor(k[0], n[0]), xor(k[1], n[1]), c1, c0, xor(k[0], c0), xor(k[1], c1)]
+        for _ in range(4):
+            for block in (k[0], k[1], xor(k[0], n[0]), xor(k[1], n[1])):
+                self.update(block)
+
+    def encrypt(self, nonce, plain, aad):
+        def blocks(data):
+            return [data[i:i + 16].ljust(16, b"\0") for i in range(0, len(data), 16)]
+        self.start(nonce)
+        out = b""
+        for block in blocks(aad):
+            self.update(block)
+        for block in blocks(plain):
+            s = self.s
+            both = bytes(a & b for a, b in zip(s[2], s[3]))
+            out += xor(block, s[1], s[4], s[5], both)
+            self.update(block)
+        lengths = struct.pack("<QQ", 8 * len(aad), 8 * len(plain))
+        t = xor(self.s[3], lengths)
+        for _ in range(7):
+            self.update(t)
+        return out[:len(plain)] + xor(*self.s[:3]) + xor(*self.s[3:])
 
 
 class Symmetric:
@@ -135,7 +204,7 @@ def make(psk, certificate_len, endpoint, enrol):
         elif cipher == 1:
             aead, nonce = AESGCM(keys[0]), bytes(4) + struct.pack(">Q", counter)
         else:
-            continue
+            aead, nonce = Aegis256(keys[0]), bytes(24) + struct.pack(">Q", counter)
         sealed.append((aad + aead.encrypt(nonce, plain, aad)).hex())
     return {
         "initiator_static": i_secret.hex(), "responder_static": r_secret.hex(),
