@@ -159,7 +159,7 @@ static int run(int argc, char **argv)
 		strcmp(argv[0], "-h") == 0;
 
 	if (strcmp(argv[0], "--version") == 0) {
-		puts("warren " WARREN_VERSION);
+		printf("warren " WARREN_VERSION " (libsodium %s)\n", prim_version());
 		return CLI_OK;
 	}
 	if (help && argc == 1) {

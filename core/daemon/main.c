@@ -57,7 +57,7 @@ int main(int argc, char **argv)
 		case OPTION_FOREGROUND:
 			break;
 		case OPTION_VERSION:
-			puts("warrend " WARREN_VERSION);
+			printf("warrend " WARREN_VERSION " (libsodium %s)\n", prim_version());
 			return 0;
 		case 'h':
 			fputs(usage, stdout);

@@ -352,7 +352,7 @@ class Help(Case):
             text = self.run_warren(*verb, "--help")
             self.assertTrue(text.startswith("usage: warren %s " % " ".join(verb)))
             self.assertEqual(text, self.run_warren("help", *verb))
-        self.assertRegex(self.run_warren("--version"), r"^warren \d+\.\d+\.\d+\n$")
+        self.assertRegex(self.run_warren("--version"), r"^warren \d+\.\d+\.\d+ \(libsodium \d+\.\d+\.\d+\)\n$")
         done = subprocess.run([WARREN], capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout), (2, ""))
 
