@@ -1,8 +1,8 @@
 /*
- * A toy libsodium for fuzzing: the functions that core/crypto calls, with the same shapes and none of the
- * strength. What must agree at both ends agrees, what was tampered with is refused, and all of it costs
- * next to nothing, so that a fuzzer spends its time behind the cryptography instead of in it. Linked
- * into fuzz targets alone, in front of the real library.
+ * A toy libsodium: the functions that core/crypto calls, with the same shapes and none of the strength.
+ * What must agree at both ends agrees, what was tampered with is refused, and all of it costs next to
+ * nothing, so that a fuzzer, or a simulator that runs thousands of networks, spends its time behind the
+ * cryptography instead of in it. Linked into fuzz targets and sim_random alone, in front of the real library.
  *
  * Tags are compared with memcmp, which libFuzzer watches: it learns the bytes that a message needs.
  */
