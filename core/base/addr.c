@@ -5,18 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct ip_addr addr_from_bytes(uint8_t family, const uint8_t *bytes)
-{
-	struct ip_addr a = {.family = family};
-	memcpy(a.bytes, bytes, addr_size(family));
-	return a;
-}
-
-bool addr_equal(const struct ip_addr *a, const struct ip_addr *b)
-{
-	return memcmp(a, b, sizeof *a) == 0;
-}
-
 int addr_compare(const struct ip_addr *a, const struct ip_addr *b)
 {
 	return memcmp(a, b, sizeof *a);
@@ -110,11 +98,6 @@ struct prefix prefix_masked(struct prefix p)
 struct prefix prefix_host(const struct ip_addr *a)
 {
 	return (struct prefix){.addr = *a, .len = addr_bits(a->family)};
-}
-
-bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->port == b->port && addr_equal(&a->addr, &b->addr);
 }
 
 const char *addr_format(const struct ip_addr *a, char *buf)

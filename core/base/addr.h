@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * Addresses of both families through one type: the width is data. `family` is 4 or 6, 0 = none.
@@ -41,12 +42,24 @@ static inline uint8_t addr_bits(uint8_t family)
 	return (uint8_t)(addr_size(family) * 8);
 }
 
-struct ip_addr addr_from_bytes(uint8_t family, const uint8_t *bytes);
+static inline struct ip_addr addr_from_bytes(uint8_t family, const uint8_t *bytes)
+{
+	struct ip_addr a = {.family = family};
+	/* Fixed lengths, which compilers turn into moves: this runs several times a packet. */
+	if (family == 4)
+		memcpy(a.bytes, bytes, 4);
+	else if (family == 6)
+		memcpy(a.bytes, bytes, 16);
+	return a;
+}
 static inline struct ip_addr addr_v4(const uint8_t *bytes)
 {
 	return addr_from_bytes(4, bytes);
 }
-bool addr_equal(const struct ip_addr *a, const struct ip_addr *b);
+static inline bool addr_equal(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return memcmp(a, b, sizeof *a) == 0;
+}
 /* <0, 0, >0: IPv4 before IPv6, then bytewise. */
 int addr_compare(const struct ip_addr *a, const struct ip_addr *b);
 bool addr_is_multicast(const struct ip_addr *a);
@@ -65,7 +78,10 @@ bool prefix_equal(const struct prefix *a, const struct prefix *b);
 /* The prefix with its host bits cleared; the address as a host prefix (/32, /128). */
 struct prefix prefix_masked(struct prefix p);
 struct prefix prefix_host(const struct ip_addr *a);
-bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
+static inline bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->port == b->port && addr_equal(&a->addr, &b->addr);
+}
 
 /* Text. The formatters return buf, which must have the _TEXT_MAX above. */
 const char *addr_format(const struct ip_addr *a, char *buf);
