@@ -1,5 +1,6 @@
 #include "core/route/lpm.h"
 
+#include "core/base/cursor.h"
 #include "core/base/err.h"
 
 #include <assert.h>
@@ -40,12 +41,14 @@ static unsigned bit_at(const uint8_t *bits, unsigned i)
 /* Length of the common prefix of a and b, at most max. */
 static uint8_t common_bits(const uint8_t *a, const uint8_t *b, uint8_t max)
 {
-	uint8_t i = 0;
-	while (i + 8 <= max && a[i / 8] == b[i / 8])
-		i = (uint8_t)(i + 8);
-	while (i < max && bit_at(a, i) == bit_at(b, i))
-		i++;
-	return i;
+	for (unsigned i = 0; i < max; i += 32) {
+		uint32_t differ = load_u32(a + i / 8) ^ load_u32(b + i / 8);
+		if (differ) {
+			unsigned same = i + (unsigned)__builtin_clz(differ);
+			return same < max ? (uint8_t)same : max;
+		}
+	}
+	return max;
 }
 
 static void reclaim(struct lpm *t)
