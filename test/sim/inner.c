@@ -77,8 +77,8 @@ size_t inner_build(uint8_t *out, const struct inner *in)
 	write_bytes(&w, INNER_MAGIC, 8);
 	write_u32(&w, in->flow);
 	write_u32(&w, in->seq);
-	while (writer_len(&w) < len)
-		write_u8(&w, filler(in, writer_len(&w)));
+	for (size_t i = writer_len(&w); i < len; i++)
+		out[i] = filler(in, i);
 	uint8_t *l4 = out + header;
 	uint16_t sum = proto == IP_PROTO_ICMP
 		? ip_checksum(l4, len - header)
