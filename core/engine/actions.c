@@ -7,7 +7,8 @@
 
 int actions_init(struct actions *q)
 {
-	*q = (struct actions){.v = calloc(ACTIONS_MAX, sizeof *q->v)};
+	/* Each place is written before it is read. */
+	*q = (struct actions){.v = malloc(ACTIONS_MAX * sizeof *q->v)};
 	return q->v ? 0 : ERR_NO_SPACE;
 }
 
