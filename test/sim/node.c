@@ -174,10 +174,9 @@ static void arm(struct node *n);
 static void timer_event(void *ctx, void *arg)
 {
 	struct node *n = ctx;
-	unsigned incarnation = *(unsigned *)arg;
-	sim_free(n->sim, arg);
-	if (!n->engine || incarnation != n->incarnation || n->armed_at != n->sim->now)
-		return;
+	(void)arg;
+	if (!n->engine || n->armed_at != n->sim->now)
+		return; /* another moment was chosen since */
 	n->armed_at = TS_NEVER;
 	if (n->asleep)
 		return;
@@ -201,12 +200,8 @@ static void arm(struct node *n)
 		when += rng_below(&n->sim->rng, n->timer_slack_ns);
 	if (n->armed_at <= when)
 		return;
-	unsigned *incarnation = malloc(sizeof *incarnation);
-	if (!incarnation)
-		abort();
-	*incarnation = n->incarnation;
 	n->armed_at = when;
-	sim_at(n->sim, when, timer_event, n, incarnation);
+	sim_at(n->sim, when, timer_event, n, NULL);
 }
 
 void node_settle(struct node *n)
