@@ -56,7 +56,10 @@ static void squeeze(const struct toy_hash *t, unsigned char *out, size_t len)
 	uint64_t h = stir(stir(t->h, t->word), t->filled + 1);
 	for (size_t i = 0; i < len; i += 8) {
 		h = stir(h, i);
-		memcpy(out + i, &h, len - i < 8 ? len - i : 8);
+		if (len - i >= 8)
+			memcpy(out + i, &h, 8);
+		else
+			memcpy(out + i, &h, len - i);
 	}
 }
 
