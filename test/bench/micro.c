@@ -153,6 +153,7 @@ int main(int argc, char **argv)
 	micro_replay(&m);
 	micro_path(&m);
 	micro_route(&m);
+	micro_trains(&m);
 	for (unsigned i = 0; i < m.n; i++)
 		calibrate(&m.timed[i], ms * 1e6);
 	for (unsigned r = 0; r < rounds; r++)

@@ -29,5 +29,6 @@ void micro_crypto(struct micro *m);
 void micro_route(struct micro *m);
 void micro_replay(struct micro *m);
 void micro_path(struct micro *m);
+void micro_trains(struct micro *m);
 
 #endif
