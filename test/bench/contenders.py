@@ -21,8 +21,8 @@ BUILD = os.path.join(ROOT, "build")
 # Where run.sh puts them.
 RELEASE = (os.environ.get("WARREN_BIN") or os.environ.get("WARREN_BUILD") or
     os.path.join(BUILD, "release"))
-NEWER = os.path.join(BUILD, "newer")          # packages of a newer Debian suite, unpacked
-WITH_NEWER = os.path.join(BUILD, "bench-newer")   # warren with the libsodium of that
+NEWER = os.path.join(BUILD, "packages")           # of a newer Debian suite, unpacked
+WITH_NEWER = os.path.join(BUILD, "bench-newer")   # warren with the libsodium of these
 
 
 class Contender:
@@ -101,10 +101,8 @@ class Warren(Contender):
         self.relayed = self.underlay.hub.hairpinned()
 
     def version(self):
-        done = subprocess.run(["ldd", self.warrend], capture_output=True, text=True)
-        found = re.search(r"libsodium\S* => (\S+)", done.stdout)
-        name = os.path.basename(os.path.realpath(found.group(1))) if found else "libsodium"
-        return "warren, " + name
+        return subprocess.run([self.warrend, "--version"], capture_output=True, text=True,
+            check=True).stdout.strip()
 
     def down(self):
         """An end, and a check that the traffic went the way it is said to have gone."""
@@ -142,7 +140,7 @@ class WarrenCopy(Warren):
         return reason
 
     def version(self):
-        return "warren, the cipher a copy"
+        return super().version() + ", a copy for the cipher"
 
 
 def warrens(underlay):

@@ -15,7 +15,7 @@ install_missing bench || echo "going on without them"
 build_programs release warrend-copy pktload
 
 # AEGIS-256 and the newest wireguard-go come from a newer Debian suite, unpacked beside the build.
-newer=$PWD/build/newer
+newer=$PWD/build/packages
 test/lab/newer.sh "$newer" wireguard-go || echo "going on without it"
 if test/lab/newer.sh "$newer" libsodium26 libsodium-dev; then
 	quietly cmake --preset release -B build/bench-newer -DWARREN_LIBSODIUM="$newer" &&
