@@ -3,6 +3,7 @@
 
 #include "core/base/addr.h"
 #include "core/base/env.h"
+#include "core/base/offload.h"
 #include "core/base/pkt.h"
 
 /*
@@ -28,17 +29,6 @@ struct tun_config {
 };
 
 /*
- * What the system does for whole trains instead of each packet; see pkt.h. tun_read delivers trains
- * and PKT_CSUM_PARTIAL, tun_write takes trains, only where the bit says so.
- */
-#define TUN_CHECKSUM     0x01 /* read: L4 checksums may be left to us */
-#define TUN_TSO          0x02 /* read: trains of TCP; brings TUN_CHECKSUM with it */
-#define TUN_USO          0x04 /* read: trains of UDP; likewise */
-#define TUN_COALESCE_TCP 0x08 /* write: trains of TCP */
-#define TUN_COALESCE_UDP 0x10 /* write: trains of UDP */
-#define TUN_OFFLOADS     0x1f
-
-/*
  * Makes the device, sets MTU and addresses, switches the kernel's own link-local address and router
  * advertisements off, brings it up. ERR_SYSTEM, also when a device of that name exists;
  * ERR_UNSUPPORTED: MTU. IPv6 addresses are left out, with a warning, where the system has no IPv6.
@@ -49,7 +39,11 @@ int tun_add_address(struct tun *tun, const struct prefix *address);
 /* Closes it; the device and its routes go away. */
 void tun_close(struct tun *tun);
 unsigned tun_queues(const struct tun *tun); /* got */
-/* The TUN_* bits in use. A bit goes while packets flow when the system turns out to refuse it. */
+/*
+ * The TUN_* bits in use (offload.h): tun_read delivers trains and PKT_CSUM_PARTIAL, tun_write takes
+ * trains, only where the bit says so. A bit of writing goes, for good, while packets flow when the
+ * system turns out to refuse it.
+ */
 uint32_t tun_offloads(const struct tun *tun);
 const char *tun_name(const struct tun *tun);
 unsigned tun_ifindex(const struct tun *tun);
@@ -58,8 +52,9 @@ int tun_fd(const struct tun *tun, unsigned queue);
  * Fills b with whole IP packets and trains until it would block, b is full (of packets, or less than
  * a train's room is left) or byte_budget is spent; sets b->n and returns it. Each has PKT_HEADROOM
  * before it and PKT_TAILROOM behind. Of a train gso_size, gso_type and PKT_CSUM_PARTIAL are set, of
- * a single packet PKT_CSUM_PARTIAL where it holds; l4_off where the system says at which offset the
- * checksum begins, which is to be believed no more than the rest of the packet; hdr_len is 0.
+ * a single packet PKT_CSUM_PARTIAL where it holds; with that flag l4_off (within the packet) and csum_off
+ * are what the system says, to be believed no more than the rest of the packet; hdr_len is 0. A train
+ * longer than a small batch is cut, which its headers tell.
  * 0 = would block, ERR_NOT_FOUND = the device is gone, ERR_SYSTEM = reading failed for another reason, which may pass.
  */
 int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_budget);
@@ -83,10 +78,6 @@ struct udp_config {
 	uint32_t offloads;      /* UDP_* bits wanted; each is used where the system has it */
 };
 
-#define UDP_SEND_TRAINS    0x01 /* trains are cut by the system */
-#define UDP_RECEIVE_TRAINS 0x02 /* datagrams arrive as trains; udp_recv takes them apart */
-#define UDP_OFFLOADS       0x03
-
 /*
  * 1 + workers sockets on one port. Where the system can (SO_REUSEPORT with a classic BPF program)
  * sealed data (GRE word 0x300088B5) is steered by its Key to sockets 1 .. workers, handshake
@@ -100,7 +91,10 @@ struct udp_config {
 int udp_open(struct udp **out, const struct udp_config *config, const struct env *env);
 void udp_close(struct udp *udp);
 uint16_t udp_port(const struct udp *udp);
-/* The UDP_* bits in use. A bit goes while packets flow when the system turns out to refuse it. */
+/*
+ * The UDP_* bits in use (offload.h). UDP_SEND_TRAINS goes for a minute when a device turns out to
+ * refuse it. Nothing is lost by that.
+ */
 uint32_t udp_offloads(const struct udp *udp);
 /* A socket has one descriptor for each family that is open: family 4 or 6; -1 when closed. */
 int udp_fd(const struct udp *udp, unsigned socket, uint8_t family);

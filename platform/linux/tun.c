@@ -1,5 +1,5 @@
+#include "platform/linux/tun.h"
 #include "platform/linux/rtnl.h"
-#include "platform/platform.h"
 
 #include "core/base/err.h"
 
@@ -17,23 +17,20 @@
 #include <unistd.h>
 
 /*
- * The TUN device: one descriptor a queue, bare IP packets. It lives as long as its descriptors do,
+ * The TUN device: one descriptor a queue, IP packets. It lives as long as its descriptors do,
  * and its addresses and routes with it, so there is nothing to clean up after a crash. The device
  * must not exist when we open it: attaching to another process's would split its packets between
  * the two.
  */
 
-#define QUEUES_MAX 16
 #define TXQUEUELEN                                                                                 \
 	1000 /* packets a queue holds for us: 10 ms of 1 Gb/s; the driver's 500 is short */
 
-struct tun {
-	struct env env;
-	char name[IFNAMSIZ];
-	unsigned ifindex;
-	unsigned n;
-	int fd[QUEUES_MAX];
-};
+/* linux/if_tun.h, since Linux 6.2 */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
 
 static int complain(const struct tun *tun, const char *what, int error, const char *words)
 {
@@ -49,7 +46,9 @@ static int open_queue(struct tun *tun)
 	if (fd < 0)
 		return -errno;
 	memcpy(ifr.ifr_name, tun->name, sizeof ifr.ifr_name);
-	unsigned flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE | (tun->n == 0 ? IFF_TUN_EXCL : 0);
+	unsigned flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE;
+	flags |= tun->vnet ? IFF_VNET_HDR : 0;
+	flags |= tun->n == 0 ? IFF_TUN_EXCL : 0;
 	ifr.ifr_flags = (short)flags;
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		int error = errno;
@@ -69,7 +68,7 @@ static int open_queues(struct tun *tun, unsigned wanted)
 			tun, "open", EBUSY, " (the device exists; is it in use by another?)");
 	if (error < 0)
 		return complain(tun, "open /dev/net/tun", -error, "");
-	while (tun->n < wanted && tun->n < QUEUES_MAX) {
+	while (tun->n < wanted && tun->n < TUN_QUEUES_MAX) {
 		error = open_queue(tun);
 		if (error < 0) {
 			env_log(&tun->env, LOG_WARN, "tun %s: %u queues instead of %u: %s",
@@ -78,6 +77,47 @@ static int open_queues(struct tun *tun, unsigned wanted)
 		}
 	}
 	return 0;
+}
+
+/*
+ * Tells the kernel what it may leave to us when we read, for all queues. ECN: a train whose first packet
+ * alone has CWR. False: it does not know one of them.
+ */
+static bool ask_for(struct tun *tun, uint32_t offloads)
+{
+	unsigned bits = 0;
+	if (offloads & TUN_CHECKSUM)
+		bits |= TUN_F_CSUM;
+	if (offloads & TUN_TSO)
+		bits |= TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+	if (offloads & TUN_USO)
+		bits |= TUN_F_USO4 | TUN_F_USO6; /* only both together */
+	return ioctl(tun->fd[0], TUNSETOFFLOAD, bits) == 0;
+}
+
+/*
+ * Each is tried by itself, so that one that is missing costs no other. A kernel that gives trains of UDP
+ * takes them, too; trains of TCP are taken wherever there is a virtio_net_hdr.
+ */
+static void set_offloads(struct tun *tun, uint32_t wanted)
+{
+	uint32_t use = wanted;
+	char in_use[OFFLOAD_TEXT_MAX], missing[OFFLOAD_TEXT_MAX];
+	if (use & (TUN_USO | TUN_COALESCE_UDP) && !ask_for(tun, TUN_CHECKSUM | TUN_USO))
+		use &= ~(uint32_t)(TUN_USO | TUN_COALESCE_UDP);
+	if (use & TUN_TSO && !ask_for(tun, TUN_CHECKSUM | TUN_TSO))
+		use &= ~(uint32_t)TUN_TSO;
+	if (use & (TUN_TSO | TUN_USO))
+		use |= TUN_CHECKSUM;
+	if (!ask_for(tun, use)) {
+		use &= ~(uint32_t)(TUN_CHECKSUM | TUN_TSO | TUN_USO);
+		ask_for(tun, 0);
+	}
+	tun->offloads = use;
+	offload_format(tun_offload_words, use, in_use);
+	offload_format(tun_offload_words, wanted & ~use, missing);
+	env_log(&tun->env, LOG_INFO, "tun %s: offloads: %s%s%s", tun->name, in_use,
+		wanted & ~use ? "; not on this system: " : "", wanted & ~use ? missing : "");
 }
 
 static struct nlmsghdr *begin_link(struct tun *tun, struct rtnl_request *request, unsigned flags)
@@ -188,8 +228,11 @@ int tun_open(struct tun **out, const struct tun_config *config, const struct env
 		free(tun);
 		return ERR_UNSUPPORTED;
 	}
+	tun->vnet = config->offloads != 0;
 	int result = open_queues(tun, config->queues);
 	if (result == 0) {
+		if (tun->vnet)
+			set_offloads(tun, config->offloads);
 		tun->ifindex = if_nametoindex(tun->name);
 		int error = rtnl_open(&rtnl);
 		if (error < 0) {
@@ -234,8 +277,7 @@ unsigned tun_queues(const struct tun *tun)
 
 uint32_t tun_offloads(const struct tun *tun)
 {
-	(void)tun;
-	return 0;
+	return tun->offloads;
 }
 
 const char *tun_name(const struct tun *tun)
@@ -251,51 +293,4 @@ unsigned tun_ifindex(const struct tun *tun)
 int tun_fd(const struct tun *tun, unsigned queue)
 {
 	return tun->fd[queue];
-}
-
-/* What the driver says when the device has been deleted under its descriptors. */
-static bool says_gone(int error)
-{
-	return error == EBADFD || error == EFAULT || error == ENODEV || error == ENXIO ||
-		error == EBADF;
-}
-
-int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_budget)
-{
-	size_t bytes = 0;
-	b->n = 0;
-	while (b->n < b->cap && bytes < byte_budget) {
-		struct pkt *p = pkt_reset(b, b->n);
-		ssize_t n = read(tun->fd[queue], p->data, PKT_ROOM);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			/* What came before is delivered first; it fails again next time. */
-			if (b->n > 0 || n == 0 || errno == EAGAIN)
-				return b->n;
-			return says_gone(errno) ? ERR_NOT_FOUND : ERR_SYSTEM;
-		}
-		p->len = (uint32_t)n;
-		bytes += (size_t)n;
-		b->n++;
-	}
-	return b->n;
-}
-
-unsigned tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b)
-{
-	for (uint16_t i = 0; i < b->n; i++) {
-		struct pkt *p = &b->v[i];
-		if (p->verdict != PKT_WRITE_TUN)
-			continue;
-		ssize_t n = -1;
-		if (p->gso_size == 0)
-			do
-				n = write(tun->fd[queue], p->data, p->len);
-			while (n < 0 && errno == EINTR);
-		p->verdict = PKT_CONSUMED;
-		if (n < 0)
-			pkt_drop(p, DROP_SEND_FAILED);
-	}
-	return 0;
 }
