@@ -101,7 +101,10 @@ int udp_fd(const struct udp *udp, unsigned socket, uint8_t family);
 /*
  * Like tun_read: fills data, len, remote, local, tos of single datagrams, never of trains; at most as many as
  * b has room for. Reads the descriptor of that family. What lies before and behind a datagram belongs
- * to its neighbours. One that does not fit comes with len 0.
+ * to its neighbours. One longer than PKT_ROOM comes with len 0.
+ * With UDP_RECEIVE_TRAINS a train arrives at the socket that its first datagram is steered to, whatever
+ * the others are, and one call takes some 256 KiB. It wants 64 packets and 64 KiB of b for each message
+ * that it asks the system for; with less than that what does not fit is lost, and counted.
  */
 int udp_recv(struct udp *udp, unsigned socket, uint8_t family, struct pkt_batch *b);
 /*

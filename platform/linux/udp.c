@@ -8,6 +8,8 @@
 #include <linux/in6.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -249,6 +251,44 @@ static int open_families(struct udp *u, const struct udp_config *config)
 	return 0;
 }
 
+/* Has this socket the option, and takes it this value? Older kernels cannot tell what UDP_GRO is. */
+static bool takes(int fd, int option, int value)
+{
+	int got = -1;
+	socklen_t len = sizeof got;
+	return fd < 0 ||
+		(setsockopt(fd, IPPROTO_UDP, option, &value, sizeof value) == 0 &&
+			getsockopt(fd, IPPROTO_UDP, option, &got, &len) == 0 && got == value);
+}
+
+/* All sockets, since they are one group, or none. UDP_SEGMENT comes with each message; 0 changes nothing. */
+static bool all_take(const struct udp *u, int option, int value)
+{
+	bool all = true;
+	for (unsigned i = 0; i < u->n; i++) {
+		all &= takes(u->sockets[i].fd4, option, value);
+		all &= takes(u->sockets[i].fd6, option, value);
+	}
+	return all;
+}
+
+static void set_offloads(struct udp *u, uint32_t wanted)
+{
+	char in_use[OFFLOAD_TEXT_MAX], missing[OFFLOAD_TEXT_MAX];
+	u->offloads = wanted;
+	if (wanted & UDP_SEND_TRAINS && !all_take(u, UDP_SEGMENT, 0))
+		u->offloads &= ~(uint32_t)UDP_SEND_TRAINS;
+	if (wanted & UDP_RECEIVE_TRAINS && !all_take(u, UDP_GRO, 1)) {
+		all_take(u, UDP_GRO, 0);
+		u->offloads &= ~(uint32_t)UDP_RECEIVE_TRAINS;
+	}
+	offload_format(udp_offload_words, u->offloads, in_use);
+	offload_format(udp_offload_words, wanted & ~u->offloads, missing);
+	env_log(&u->env, LOG_INFO, "udp: offloads: %s%s%s", in_use,
+		wanted & ~u->offloads ? "; not on this system: " : "",
+		wanted & ~u->offloads ? missing : "");
+}
+
 static void report_buffer(const struct udp *u)
 {
 	int size = 0;
@@ -283,6 +323,8 @@ int udp_open(struct udp **out, const struct udp_config *config, const struct env
 		udp_close(u);
 		return ERR_SYSTEM;
 	}
+	if (config->offloads != 0)
+		set_offloads(u, config->offloads);
 	report_buffer(u);
 	*out = u;
 	return 0;
@@ -303,8 +345,10 @@ uint16_t udp_port(const struct udp *u)
 
 uint32_t udp_offloads(const struct udp *u)
 {
-	(void)u;
-	return 0;
+	uint32_t offloads = u->offloads;
+	if (!udp_sends_trains(u, 4) || !udp_sends_trains(u, 6))
+		offloads &= ~(uint32_t)UDP_SEND_TRAINS;
+	return offloads;
 }
 
 int udp_fd(const struct udp *u, unsigned socket, uint8_t family)
@@ -328,7 +372,7 @@ static uint32_t take_drops(int fd, uint32_t *seen)
 
 struct udp_losses udp_take_losses(struct udp *u)
 {
-	struct udp_losses losses = {0};
+	struct udp_losses losses = {.full = atomic_exchange(&u->lost, 0)};
 	for (unsigned i = 0; i <= u->n; i++) {
 		struct udp_socket *s = &u->sockets[i];
 		uint64_t more =

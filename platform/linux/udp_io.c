@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -13,11 +14,15 @@
  * not cleared: only what is used is written.
  */
 
-/* Room for a datagram's ancillary data: addresses, TOS, TTL. */
-#define CONTROL_BYTES                                                                              \
-	(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(int)))
+/* Room for a message's ancillary data: addresses, TOS, TTL, length of a train's datagrams. */
+#define CONTROL_BYTES (CMSG_SPACE(sizeof(struct in6_pktinfo)) + 3 * CMSG_SPACE(sizeof(int)))
 
-#define UDP_BATCH 64 /* datagrams in one system call */
+#define UDP_BATCH   64    /* messages in one system call */
+#define TRAIN_MAX   64    /* datagrams in a message: UDP_MAX_SEGMENTS, include/linux/udp.h */
+#define MESSAGE_MAX 65507 /* bytes of a message: 65535, less the headers of IPv4 and UDP */
+#define TRAIN_SLOT  (PKT_HEADROOM + 65536 + PKT_TAILROOM) /* a received message of any length */
+#define TURN_BYTES  (256 * 1024) /* received at once, about: what comes behind waits for them */
+#define RETRY_NS    UINT64_C(60000000000) /* until a device is offered trains again */
 
 union name {
 	struct sockaddr_in in;
@@ -27,6 +32,11 @@ union name {
 struct control {
 	_Alignas(struct cmsghdr) uint8_t bytes[CONTROL_BYTES];
 };
+
+static unsigned least(size_t a, size_t b)
+{
+	return (unsigned)(a < b ? a : b);
+}
 
 /* ---- In ------------------------------------------------------------------------------------- */
 
@@ -41,8 +51,10 @@ static void get_remote(const union name *name, struct endpoint *out)
 	}
 }
 
-static void get_control(struct msghdr *msg, struct pkt *p)
+/* Returns the length of a train's datagrams, or 0. */
+static uint32_t get_control(struct msghdr *msg, struct pkt *p)
 {
+	int number = 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
 			struct in_pktinfo info;
@@ -58,8 +70,11 @@ static void get_control(struct msghdr *msg, struct pkt *p)
 			int tclass;
 			memcpy(&tclass, CMSG_DATA(c), sizeof tclass);
 			p->tos = (uint8_t)tclass;
+		} else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+			memcpy(&number, CMSG_DATA(c), sizeof number);
 		}
 	}
+	return number > 0 ? (uint32_t)number : 0;
 }
 
 /* Besides EAGAIN: what an earlier datagram met, which reading it has cleared. */
@@ -71,15 +86,43 @@ static bool will_pass(int error)
 		error == ENOPROTOOPT || error == ENETDOWN;
 }
 
-int udp_recv(struct udp *u, unsigned socket, uint8_t family, struct pkt_batch *b)
+/* The message at this offset becomes packets, as many as b has room for. */
+static void take_apart(struct udp *u, struct pkt_batch *b, size_t at, struct mmsghdr *m)
+{
+	struct pkt common = {0};
+	uint32_t len = m->msg_hdr.msg_flags & MSG_TRUNC ? 0 : m->msg_len;
+	get_remote(m->msg_hdr.msg_name, &common.remote);
+	uint32_t step = get_control(&m->msg_hdr, &common);
+	if (step == 0)
+		step = len > 0 ? len : 1;
+	uint32_t done = 0;
+	do {
+		if (b->n == b->cap) {
+			u->lost += (len - done + step - 1) / step;
+			return;
+		}
+		struct pkt *p = pkt_place(b, b->n++, at + done);
+		p->len = len - done < step ? len - done : step;
+		p->remote = common.remote;
+		p->local = common.local;
+		p->tos = common.tos;
+		done += p->len;
+		if (p->len > PKT_ROOM)
+			p->len = 0;
+	} while (done < len);
+}
+
+/* One system call: up to n messages, to slots of this size from `at` on. Returns how many, or -1. */
+static int receive(struct udp *u, int fd, struct pkt_batch *b, size_t at, size_t slot, unsigned n,
+	size_t *bytes)
 {
 	struct mmsghdr m[UDP_BATCH];
 	struct iovec iov[UDP_BATCH];
 	union name names[UDP_BATCH];
 	struct control controls[UDP_BATCH];
-	uint16_t cap = b->cap < UDP_BATCH ? b->cap : UDP_BATCH;
-	for (uint16_t i = 0; i < cap; i++) {
-		iov[i] = (struct iovec){pkt_reset(b, i)->data, PKT_ROOM};
+	for (unsigned i = 0; i < n; i++) {
+		iov[i] = (struct iovec){b->bytes + at + i * slot + PKT_HEADROOM,
+			slot - PKT_HEADROOM - PKT_TAILROOM};
 		m[i].msg_hdr = (struct msghdr){.msg_name = &names[i],
 			.msg_namelen = sizeof names[i],
 			.msg_iov = &iov[i],
@@ -87,26 +130,62 @@ int udp_recv(struct udp *u, unsigned socket, uint8_t family, struct pkt_batch *b
 			.msg_control = controls[i].bytes,
 			.msg_controllen = sizeof controls[i].bytes};
 	}
-	b->n = 0;
-	int n = recvmmsg(udp_fd(u, socket, family), m, cap, MSG_DONTWAIT, NULL);
-	if (n < 0)
-		return will_pass(errno) ? 0 : ERR_SYSTEM;
-	for (int i = 0; i < n; i++) {
-		struct pkt *p = &b->v[i];
-		bool cut = m[i].msg_hdr.msg_flags & MSG_TRUNC;
-		p->len = cut ? 0 : m[i].msg_len;
-		get_remote(&names[i], &p->remote);
-		get_control(&m[i].msg_hdr, p);
+	int got = recvmmsg(fd, m, n, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < got; i++) {
+		take_apart(u, b, at + (size_t)i * slot + PKT_HEADROOM, &m[i]);
+		*bytes += m[i].msg_len;
 	}
-	b->n = (uint16_t)n;
-	return n;
+	return got;
+}
+
+/*
+ * How many messages to ask for next: what makes up a turn if they are like those before, and not more
+ * than can be taken apart if each is the longest train.
+ */
+static unsigned ask_next(const struct pkt_batch *b, size_t slots, unsigned messages, size_t bytes)
+{
+	size_t typical = messages > 0 ? bytes / messages + 1 : 65536;
+	size_t n = least((TURN_BYTES - bytes + typical - 1) / typical, (b->cap - b->n) / TRAIN_MAX);
+	if (n == 0 && messages == 0)
+		n = 1; /* of a small batch */
+	return least(least(n, slots - messages), UDP_BATCH);
+}
+
+static int receive_trains(struct udp *u, int fd, struct pkt_batch *b)
+{
+	size_t slots = b->size / TRAIN_SLOT, slot = slots > 0 ? TRAIN_SLOT : b->size;
+	size_t bytes = 0;
+	unsigned messages = 0, asked = 0;
+	int got = 0;
+	if (slots == 0)
+		slots = 1;
+	while (got == (int)asked && bytes < TURN_BYTES &&
+		(asked = ask_next(b, slots, messages, bytes)) > 0) {
+		got = receive(u, fd, b, messages * slot, slot, asked, &bytes);
+		messages += got > 0 ? (unsigned)got : 0;
+	}
+	return messages > 0 ? (int)messages : got;
+}
+
+int udp_recv(struct udp *u, unsigned socket, uint8_t family, struct pkt_batch *b)
+{
+	int fd = udp_fd(u, socket, family);
+	size_t bytes = 0;
+	b->n = 0;
+	int n = u->offloads & UDP_RECEIVE_TRAINS
+		? receive_trains(u, fd, b)
+		: receive(u, fd, b, 0, PKT_SLOT, least(b->cap, UDP_BATCH), &bytes);
+	if (n < 0 && !will_pass(errno))
+		return ERR_SYSTEM;
+	return b->n;
 }
 
 /* ---- Out ------------------------------------------------------------------------------------ */
 
-/* Datagrams laid out for one sendmmsg, each with the packet that it comes from. */
+/* Messages laid out for one sendmmsg, each with the packet that it comes from. */
 struct outgoing {
 	unsigned n;
+	uint16_t step[UDP_BATCH]; /* bytes of each of several datagrams; 0 = it is one */
 	struct mmsghdr m[UDP_BATCH];
 	struct iovec iov[UDP_BATCH];
 	union name names[UDP_BATCH];
@@ -149,9 +228,12 @@ static void put_source(struct msghdr *msg, const struct ip_addr *source)
 	}
 }
 
-/* Source, TOS and TTL where they differ from what the socket does by itself. */
+/*
+ * Source, TOS and TTL where they differ from what the socket does by itself. step: bytes of each of
+ * several datagrams. 0 for a single one, as there are devices that refuse even that.
+ */
 static void put_control(struct msghdr *msg, struct control *control, uint8_t family,
-	const struct ip_addr *source, int tos, int ttl)
+	const struct ip_addr *source, int tos, int ttl, uint16_t step)
 {
 	bool v4 = family == 4;
 	msg->msg_control = control->bytes;
@@ -164,6 +246,8 @@ static void put_control(struct msghdr *msg, struct control *control, uint8_t fam
 	if (ttl != 0)
 		put(msg, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TTL : IPV6_HOPLIMIT, &ttl,
 			sizeof ttl);
+	if (step != 0)
+		put(msg, IPPROTO_UDP, UDP_SEGMENT, &step, sizeof step);
 	if (msg->msg_controllen == 0)
 		msg->msg_control = NULL;
 }
@@ -176,21 +260,74 @@ static bool blames_source(int error)
 }
 
 /* Once more, with a source address of the system's choice. */
-static bool send_without_source(
-	int fd, struct msghdr *msg, const struct ip_addr *source, uint8_t family, int tos, int ttl)
+static bool send_without_source(int fd, struct msghdr *msg, const struct ip_addr *source,
+	uint8_t family, int tos, int ttl, uint16_t step)
 {
 	struct control control;
 	if (!blames_source(errno) || source->family != family || addr_is_unspecified(source))
 		return false;
-	put_control(msg, &control, family, NULL, tos, ttl);
+	put_control(msg, &control, family, NULL, tos, ttl, step);
 	return sendmsg(fd, msg, MSG_DONTWAIT) >= 0;
 }
 
+/* The message of this packet: the bytes in iov, with what it is sent with laid out in name and control. */
+static struct msghdr message_of(const struct pkt *p, struct iovec *iov, uint16_t step,
+	union name *name, struct control *control)
+{
+	struct msghdr msg = {.msg_name = name,
+		.msg_namelen = put_remote(&p->remote, name),
+		.msg_iov = iov,
+		.msg_iovlen = 1};
+	put_control(&msg, control, p->remote.addr.family, &p->local, p->tos, p->ttl, step);
+	return msg;
+}
+
+static void append(struct outgoing *o, struct pkt *p, uint8_t *data, size_t len, uint16_t step)
+{
+	unsigned i = o->n++;
+	o->from[i] = p;
+	o->step[i] = len > step ? step : 0;
+	o->iov[i] = (struct iovec){data, len};
+	o->m[i].msg_hdr = message_of(p, &o->iov[i], o->step[i], &o->names[i], &o->controls[i]);
+}
+
+/* A message that could not be sent, for the reason in errno. */
+static void send_again(int fd, struct msghdr *msg, struct pkt *p, uint16_t step)
+{
+	if (!send_without_source(fd, msg, &p->local, p->remote.addr.family, p->tos, p->ttl, step))
+		pkt_drop(p, DROP_SEND_FAILED);
+}
+
+/* A train that was refused as such: at once, as datagrams. */
+static void send_apart(int fd, const struct iovec *train, struct pkt *p, uint16_t step)
+{
+	union name name;
+	struct control control;
+	for (size_t at = 0; at < train->iov_len; at += step) {
+		struct iovec iov = {
+			(uint8_t *)train->iov_base + at, least(train->iov_len - at, step)};
+		struct msghdr msg = message_of(p, &iov, 0, &name, &control);
+		if (sendmsg(fd, &msg, MSG_DONTWAIT) < 0)
+			send_again(fd, &msg, p, 0);
+	}
+}
+
 /*
- * sendmmsg stops at the first datagram that fails and tells why only if that one leads. It is
- * dropped and the others go on, except when the socket is full: then all of them would fail.
+ * What udp_send_skb (net/ipv4/udp.c) says to a train that would go out as datagrams. EIO: the device has
+ * no checksums, or IPsec is on the way. EMSGSIZE, EINVAL in older kernels: its datagrams are longer than
+ * this path takes whole, which is no other destination's matter. EINVAL may be about the source address
+ * as well; then the datagrams will tell.
  */
-static void flush(struct outgoing *o, int fd, uint8_t family)
+static bool blames_train(int error)
+{
+	return error == EIO || error == EMSGSIZE || error == EINVAL;
+}
+
+/*
+ * sendmmsg stops at the first message that fails and tells why only if that one leads. It is dropped
+ * and the others go on, except when the socket is full: then all of them would fail.
+ */
+static void flush(struct udp *u, struct outgoing *o, int fd, uint8_t family)
 {
 	unsigned i = 0;
 	while (i < o->n) {
@@ -203,9 +340,13 @@ static void flush(struct outgoing *o, int fd, uint8_t family)
 			continue;
 		if (errno == EAGAIN)
 			break;
-		struct pkt *p = o->from[i];
-		if (!send_without_source(fd, &o->m[i].msg_hdr, &p->local, family, p->tos, p->ttl))
-			pkt_drop(p, DROP_SEND_FAILED);
+		bool apart = o->step[i] != 0 && blames_train(errno);
+		if (apart && errno == EIO)
+			u->trains_again_ns[family == 6] = os_now_ns() + RETRY_NS;
+		if (apart)
+			send_apart(fd, &o->iov[i], o->from[i], o->step[i]);
+		else
+			send_again(fd, &o->m[i].msg_hdr, o->from[i], o->step[i]);
 		i++;
 	}
 	for (; i < o->n; i++)
@@ -213,23 +354,26 @@ static void flush(struct outgoing *o, int fd, uint8_t family)
 	o->n = 0;
 }
 
-static void append(struct outgoing *o, struct pkt *p, uint8_t *data, size_t len)
+bool udp_sends_trains(const struct udp *u, uint8_t family)
 {
-	unsigned i = o->n++;
-	o->from[i] = p;
-	o->iov[i] = (struct iovec){data, len};
-	o->m[i].msg_hdr = (struct msghdr){.msg_name = &o->names[i],
-		.msg_namelen = put_remote(&p->remote, &o->names[i]),
-		.msg_iov = &o->iov[i],
-		.msg_iovlen = 1};
-	put_control(&o->m[i].msg_hdr, &o->controls[i], p->remote.addr.family, &p->local, p->tos,
-		p->ttl);
+	uint64_t again = u->trains_again_ns[family == 6];
+	return u->offloads & UDP_SEND_TRAINS && (again == 0 || os_now_ns() >= again);
+}
+
+/* Bytes of a message: as many of a packet's datagrams as the system cuts for us. */
+static uint32_t message_bytes(const struct pkt *p, bool trains)
+{
+	if (p->gso_size == 0)
+		return p->len;
+	uint32_t n = trains ? least(MESSAGE_MAX / p->gso_size, TRAIN_MAX) : 1;
+	return n > 1 ? n * p->gso_size : p->gso_size;
 }
 
 static void send_family(
 	struct udp *u, unsigned socket, uint8_t family, struct pkt_batch *b, struct outgoing *o)
 {
 	int fd = udp_fd(u, socket, family);
+	bool trains = udp_sends_trains(u, family);
 	o->n = 0;
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct pkt *p = &b->v[i];
@@ -239,15 +383,14 @@ static void send_family(
 			pkt_drop(p, DROP_SEND_FAILED);
 			continue;
 		}
-		/* A train goes out in pieces: its segments are datagrams already. */
-		uint32_t step = p->gso_size ? p->gso_size : p->len;
-		for (uint32_t at = 0; at < p->len; at += step) {
+		uint32_t most = message_bytes(p, trains);
+		for (uint32_t at = 0; at < p->len; at += most) {
 			if (o->n == UDP_BATCH)
-				flush(o, fd, family);
-			append(o, p, p->data + at, p->len - at < step ? p->len - at : step);
+				flush(u, o, fd, family);
+			append(o, p, p->data + at, least(p->len - at, most), p->gso_size);
 		}
 	}
-	flush(o, fd, family);
+	flush(u, o, fd, family);
 }
 
 void udp_send(struct udp *u, unsigned socket, struct pkt_batch *b)
@@ -272,8 +415,9 @@ int udp_send_one(struct udp *u, const struct endpoint *to, const struct ip_addr 
 		.msg_namelen = put_remote(to, &name),
 		.msg_iov = &iov,
 		.msg_iovlen = 1};
-	put_control(&msg, &control, family, from, 0, ttl);
+	put_control(&msg, &control, family, from, 0, ttl, 0);
 	if (sendmsg(fd, &msg, MSG_DONTWAIT) >= 0)
 		return 0;
-	return send_without_source(fd, &msg, from ? from : &none, family, 0, ttl) ? 0 : ERR_SYSTEM;
+	return send_without_source(fd, &msg, from ? from : &none, family, 0, ttl, 0) ? 0
+										     : ERR_SYSTEM;
 }

@@ -17,6 +17,8 @@
 
 #define QUEUES 2
 
+static uint32_t offloads; /* all tests are run with and without */
+
 struct fixture {
 	struct tun *tun;
 	struct pkt_batch batch;
@@ -31,7 +33,11 @@ static struct prefix prefix(const char *text)
 
 static struct tun_config config(void)
 {
-	struct tun_config c = {.name = "lab0", .mtu = 1400, .queues = QUEUES, .n_addresses = 3};
+	struct tun_config c = {.name = "lab0",
+		.mtu = 1400,
+		.queues = QUEUES,
+		.n_addresses = 3,
+		.offloads = offloads};
 	c.addresses[0] = prefix("10.77.0.1/24");
 	c.addresses[1] = prefix("fd77::1/64");
 	c.addresses[2] = prefix("fe80::77/64");
@@ -254,7 +260,10 @@ static void test_write(void **state)
 	make_v4(&v[3]);
 	v[3].verdict = PKT_SEND_UDP; /* not for us */
 	make_v4(&v[4]);
-	v[4].gso_size = 2; /* a train, which this device does not take */
+	v[4].gso_size = 2; /* a train, of which this device takes none, or not this one */
+	v[4].gso_type = PKT_TCP;
+	v[4].flags = PKT_CSUM_PARTIAL;
+	v[4].l4_off = UINT16_MAX;
 	make_v4(&v[5]);
 	assert_int_equal(tun_write(f->tun, 1, &f->batch), 1);
 	static const uint8_t expected[] = {
@@ -319,5 +328,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_device_goes, setup, teardown),
 		cmocka_unit_test(test_no_ipv6),
 	};
-	return cmocka_run_group_tests_name("linux tun", tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("linux tun", tests, NULL, NULL);
+	offloads = TUN_OFFLOADS;
+	return failed + cmocka_run_group_tests_name("linux tun, offloads", tests, NULL, NULL);
 }

@@ -16,6 +16,8 @@
 
 static const uint8_t handshake[8] = {0x00, 0x00, 0x88, 0xb6, 1, 1, 0, 0};
 
+static uint32_t offloads; /* all tests are run with and without */
+
 struct fixture {
 	struct udp *a, *b; /* b is the far end, one socket */
 	struct pkt_batch batch;
@@ -31,12 +33,12 @@ static struct ip_addr addr(const char *text)
 static int setup(void **state)
 {
 	static struct fixture f;
-	struct udp_config c = {.workers = WORKERS};
+	struct udp_config c = {.workers = WORKERS, .offloads = offloads};
 	assert_int_equal(pkt_batch_init(&f.batch, PKT_BATCH), 0);
 	assert_int_equal(udp_open(&f.a, &c, lab_env()), 0);
 	c.workers = 0;
 	assert_int_equal(udp_open(&f.b, &c, lab_env()), 0);
-	assert_string_equal(lab_log, "");
+	assert_string_equal(lab_log, offloads ? "udp: offloads: gso gro" : "");
 	*state = &f;
 	return 0;
 }
@@ -286,9 +288,9 @@ static void test_failures(void **state)
 	static const char *const bad[] = {"203.0.113.1", "198.51.100.1", "198.51.101.1",
 		"198.51.102.1", "255.255.255.255", "2001:db8::1", "fe80::1"};
 	uint16_t n = 0;
-	lab_run("ip route add blackhole 198.51.100.0/24");
-	lab_run("ip route add unreachable 198.51.101.0/24");
-	lab_run("ip route add prohibit 198.51.102.0/24");
+	lab_run("ip route replace blackhole 198.51.100.0/24");
+	lab_run("ip route replace unreachable 198.51.101.0/24");
+	lab_run("ip route replace prohibit 198.51.102.0/24");
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
 		packet(f, n++, at("10.9.0.1", f->b), "good");
 		packet(f, n++, at(bad[i], f->b), "bad");
@@ -406,5 +408,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_batches, setup, teardown),
 	};
-	return cmocka_run_group_tests_name("linux udp", tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("linux udp", tests, NULL, NULL);
+	offloads = UDP_OFFLOADS;
+	return failed + cmocka_run_group_tests_name("linux udp, offloads", tests, NULL, NULL);
 }
