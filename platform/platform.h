@@ -111,7 +111,8 @@ int udp_recv(struct udp *udp, unsigned socket, uint8_t family, struct pkt_batch 
  * Sends the packets and trains whose verdict is PKT_SEND_UDP: remote, local (sticky source;
  * unspecified = the system's choice, also when this host no longer has it), tos, ttl. A train
  * (gso_size: bytes of each datagram, the last may be shorter) may have any length: it is cut into as many
- * pieces as the system takes at once, or into datagrams. One that fails becomes PKT_DROP
+ * pieces as the system takes at once, or into datagrams; what lies one behind the other in memory and
+ * goes the same way may go as one train. One that fails becomes PKT_DROP
  * (SEND_FAILED) and the others go on; when the socket is full the rest is dropped. IPv6 link-local
  * remotes cannot be sent to: an endpoint has no interface.
  */

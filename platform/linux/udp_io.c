@@ -182,15 +182,16 @@ int udp_recv(struct udp *u, unsigned socket, uint8_t family, struct pkt_batch *b
 
 /* ---- Out ------------------------------------------------------------------------------------ */
 
-/* Messages laid out for one sendmmsg, each with the packet that it comes from. */
+/* Messages laid out for one sendmmsg, each with the first and the last packet that it comes from. */
 struct outgoing {
 	unsigned n;
-	uint16_t step[UDP_BATCH]; /* bytes of each of several datagrams; 0 = it is one */
+	bool trains;
+	uint16_t step[UDP_BATCH]; /* bytes of its datagrams, but the last, which may be shorter */
 	struct mmsghdr m[UDP_BATCH];
 	struct iovec iov[UDP_BATCH];
 	union name names[UDP_BATCH];
 	struct control controls[UDP_BATCH];
-	struct pkt *from[UDP_BATCH];
+	struct pkt *from[UDP_BATCH], *to[UDP_BATCH];
 };
 
 static socklen_t put_remote(const struct endpoint *to, union name *name)
@@ -282,34 +283,82 @@ static struct msghdr message_of(const struct pkt *p, struct iovec *iov, uint16_t
 	return msg;
 }
 
-static void append(struct outgoing *o, struct pkt *p, uint8_t *data, size_t len, uint16_t step)
+/* Bytes of a message of datagrams of this size: as many of them as the system cuts for us. */
+static uint32_t message_bytes(uint16_t step, bool trains)
+{
+	uint32_t n = trains && step > 0 ? least(MESSAGE_MAX / step, TRAIN_MAX) : 1;
+	return n > 1 ? n * step : step;
+}
+
+static bool same_way(const struct pkt *a, const struct pkt *b)
+{
+	return a->tos == b->tos && a->ttl == b->ttl && endpoint_equal(&a->remote, &b->remote) &&
+		addr_equal(&a->local, &b->local);
+}
+
+/*
+ * How many bytes of a packet the last message can take more of: they lie behind its own, go the same way,
+ * and its datagrams are full. All of the packet's are as long as the message's, or it has only
+ * one, which is shorter.
+ */
+static uint32_t extension(const struct outgoing *o, const struct pkt *p, const uint8_t *data,
+	uint32_t left, uint16_t step)
+{
+	if (o->n == 0 || !same_way(o->to[o->n - 1], p))
+		return 0;
+	const struct iovec *iov = &o->iov[o->n - 1];
+	uint16_t full = o->step[o->n - 1];
+	if ((const uint8_t *)iov->iov_base + iov->iov_len != data || iov->iov_len % full != 0 ||
+		(step != full && (left > step || step > full)))
+		return 0;
+	uint32_t most = message_bytes(full, o->trains);
+	return most > iov->iov_len ? least(left, most - iov->iov_len) : 0;
+}
+
+static void append(struct outgoing *o, struct pkt *p, uint8_t *data, uint32_t len, uint16_t step)
 {
 	unsigned i = o->n++;
 	o->from[i] = p;
-	o->step[i] = len > step ? step : 0;
+	o->step[i] = step;
 	o->iov[i] = (struct iovec){data, len};
-	o->m[i].msg_hdr = message_of(p, &o->iov[i], o->step[i], &o->names[i], &o->controls[i]);
+}
+
+/* The message as one, with what it is sent with laid out; step 0: without a length of datagrams. */
+static void lay_out(struct outgoing *o, unsigned i)
+{
+	uint16_t step = o->iov[i].iov_len > o->step[i] ? o->step[i] : 0;
+	o->m[i].msg_hdr = message_of(o->from[i], &o->iov[i], step, &o->names[i], &o->controls[i]);
+}
+
+/* All packets of a message; others of its family do not lie between them. */
+static void drop(const struct outgoing *o, unsigned i)
+{
+	uint8_t family = o->from[i]->remote.addr.family;
+	for (struct pkt *p = o->from[i]; p <= o->to[i]; p++)
+		if (p->verdict == PKT_SEND_UDP && p->remote.addr.family == family)
+			pkt_drop(p, DROP_SEND_FAILED);
 }
 
 /* A message that could not be sent, for the reason in errno. */
-static void send_again(int fd, struct msghdr *msg, struct pkt *p, uint16_t step)
+static bool send_again(int fd, struct msghdr *msg, const struct pkt *p, uint16_t step)
 {
-	if (!send_without_source(fd, msg, &p->local, p->remote.addr.family, p->tos, p->ttl, step))
-		pkt_drop(p, DROP_SEND_FAILED);
+	return send_without_source(fd, msg, &p->local, p->remote.addr.family, p->tos, p->ttl, step);
 }
 
-/* A train that was refused as such: at once, as datagrams. */
-static void send_apart(int fd, const struct iovec *train, struct pkt *p, uint16_t step)
+/* A train that was refused as such: at once, as datagrams. False: one of them did not go. */
+static bool send_apart(int fd, const struct iovec *train, const struct pkt *p, uint16_t step)
 {
 	union name name;
 	struct control control;
+	bool all = true;
 	for (size_t at = 0; at < train->iov_len; at += step) {
 		struct iovec iov = {
 			(uint8_t *)train->iov_base + at, least(train->iov_len - at, step)};
 		struct msghdr msg = message_of(p, &iov, 0, &name, &control);
 		if (sendmsg(fd, &msg, MSG_DONTWAIT) < 0)
-			send_again(fd, &msg, p, 0);
+			all &= send_again(fd, &msg, p, 0);
 	}
+	return all;
 }
 
 /*
@@ -329,7 +378,10 @@ static bool blames_train(int error)
  */
 static void flush(struct udp *u, struct outgoing *o, int fd, uint8_t family)
 {
-	unsigned i = 0;
+	unsigned i;
+	for (i = 0; i < o->n; i++)
+		lay_out(o, i);
+	i = 0;
 	while (i < o->n) {
 		int n = sendmmsg(fd, o->m + i, o->n - i, MSG_DONTWAIT);
 		if (n > 0) {
@@ -340,17 +392,18 @@ static void flush(struct udp *u, struct outgoing *o, int fd, uint8_t family)
 			continue;
 		if (errno == EAGAIN)
 			break;
-		bool apart = o->step[i] != 0 && blames_train(errno);
+		bool train = o->iov[i].iov_len > o->step[i], apart = train && blames_train(errno);
 		if (apart && errno == EIO)
 			u->trains_again_ns[family == 6] = os_now_ns() + RETRY_NS;
-		if (apart)
-			send_apart(fd, &o->iov[i], o->from[i], o->step[i]);
-		else
-			send_again(fd, &o->m[i].msg_hdr, o->from[i], o->step[i]);
+		bool sent = apart
+			? send_apart(fd, &o->iov[i], o->from[i], o->step[i])
+			: send_again(fd, &o->m[i].msg_hdr, o->from[i], train ? o->step[i] : 0);
+		if (!sent)
+			drop(o, i);
 		i++;
 	}
 	for (; i < o->n; i++)
-		pkt_drop(o->from[i], DROP_SEND_FAILED);
+		drop(o, i);
 	o->n = 0;
 }
 
@@ -360,35 +413,38 @@ bool udp_sends_trains(const struct udp *u, uint8_t family)
 	return u->offloads & UDP_SEND_TRAINS && (again == 0 || os_now_ns() >= again);
 }
 
-/* Bytes of a message: as many of a packet's datagrams as the system cuts for us. */
-static uint32_t message_bytes(const struct pkt *p, bool trains)
+/* One packet: to the last message as much as it takes, and the rest to new ones. */
+static void put_packet(struct udp *u, struct outgoing *o, int fd, struct pkt *p)
 {
-	if (p->gso_size == 0)
-		return p->len;
-	uint32_t n = trains ? least(MESSAGE_MAX / p->gso_size, TRAIN_MAX) : 1;
-	return n > 1 ? n * p->gso_size : p->gso_size;
+	uint16_t step = p->gso_size ? p->gso_size : (uint16_t)p->len;
+	for (uint32_t at = 0, n; at < p->len; at += n) {
+		n = extension(o, p, p->data + at, p->len - at, step);
+		if (n > 0) {
+			o->iov[o->n - 1].iov_len += n;
+		} else {
+			if (o->n == UDP_BATCH)
+				flush(u, o, fd, p->remote.addr.family);
+			n = least(p->len - at, message_bytes(step, o->trains));
+			append(o, p, p->data + at, n, step);
+		}
+		o->to[o->n - 1] = p;
+	}
 }
 
 static void send_family(
 	struct udp *u, unsigned socket, uint8_t family, struct pkt_batch *b, struct outgoing *o)
 {
 	int fd = udp_fd(u, socket, family);
-	bool trains = udp_sends_trains(u, family);
 	o->n = 0;
+	o->trains = udp_sends_trains(u, family);
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct pkt *p = &b->v[i];
 		if (p->verdict != PKT_SEND_UDP || p->remote.addr.family != family)
 			continue;
-		if (fd < 0) {
+		if (fd < 0)
 			pkt_drop(p, DROP_SEND_FAILED);
-			continue;
-		}
-		uint32_t most = message_bytes(p, trains);
-		for (uint32_t at = 0; at < p->len; at += most) {
-			if (o->n == UDP_BATCH)
-				flush(u, o, fd, family);
-			append(o, p, p->data + at, least(p->len - at, most), p->gso_size);
-		}
+		else
+			put_packet(u, o, fd, p);
 	}
 	flush(u, o, fd, family);
 }

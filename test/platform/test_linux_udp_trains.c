@@ -255,6 +255,50 @@ static void test_messages(void **state)
 	close_both(&f);
 }
 
+/* What lies one behind the other and goes the same way goes together. */
+static void test_neighbours(void **state)
+{
+	(void)state;
+	struct fixture f;
+	open_both(&f, UDP_OFFLOADS, UDP_OFFLOADS);
+	train(&f, far(4), 45, 1472, 0); /* 44 fit into a message */
+	train(&f, far(4), 42, 1472, 0);
+	train(&f, far(4), 1, 700, 0); /* the second message's last */
+	train(&f, far(4), 1, 700, 0); /* it had room for one that is shorter, not for two */
+	deliver(&f);
+	assert_int_equal(played.trains, 2);
+	assert_int_equal(played.singles, 1);
+	for (unsigned i = 0; i < 70; i++)
+		train(&f, far(6), 1, 100, 0)->gso_size = 0;
+	send_all(&f);
+	for (unsigned i = 0; i < f.out.n; i++)
+		f.out.v[i].gso_size = 100; /* what expect goes by */
+	expect_all(&f, 6);
+	clear(&f);
+	assert_int_equal(played.trains, 4);
+	/* Other marks, another family, a longer one, a gap: a message of its own. */
+	memset(&played, 0, sizeof played);
+	train(&f, far(4), 1, 100, 0);
+	train(&f, far(4), 1, 100, 0)->tos = 3;
+	train(&f, far(6), 1, 100, 0)->tos = 3;
+	train(&f, far(4), 1, 100, 0)->tos = 3;
+	train(&f, far(4), 1, 101, 0)->tos = 3;
+	f.used++;
+	train(&f, far(4), 1, 101, 0)->tos = 3;
+	deliver(&f);
+	assert_int_equal(played.trains, 0);
+	assert_int_equal(played.singles, 6);
+	/* Refused together, they arrive all the same. */
+	memset(&played, 0, sizeof played);
+	played.refuse = EIO;
+	train(&f, far(4), 3, 1000, 0);
+	train(&f, far(4), 2, 1000, 1);
+	deliver(&f);
+	assert_int_equal(played.refused, 1);
+	assert_int_equal(played.singles, 5);
+	close_both(&f);
+}
+
 /* DSCP, ECN, TTL and source are each train's own. */
 static void test_marks(void **state)
 {
@@ -415,7 +459,7 @@ static void test_turns(void **state)
 	while (udp_recv(f.b, 0, 4, &f.in) > 0)
 		;
 	clear(&f);
-	for (unsigned i = 0; i < 100; i++)
+	for (unsigned i = 0; i < 100; i++, f.used++)
 		train(&f, far(4), 1, 1000, 0);
 	send_all(&f);
 	assert_true(udp_recv(f.b, 0, 4, &f.in) >= 12);
@@ -453,6 +497,7 @@ static void test_limits(void **state)
 	assert_int_equal(pkt_batch_init(&f.in, 2), 0);
 	clear(&f);
 	train(&f, far(4), 20, 1000, 0);
+	f.used++; /* no neighbours */
 	train(&f, far(4), 1, 1000, 0);
 	send_all(&f);
 	assert_int_equal(udp_recv(f.b, 0, 4, &f.in), 1);
@@ -485,6 +530,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_neighbours),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_refusal),
 		cmocka_unit_test(test_again),
