@@ -75,6 +75,25 @@ static void print_ciphers(const json_t *s)
 	fputs(text_of(s, "ciphers"), stdout);
 }
 
+static void print_words(const json_t *list)
+{
+	size_t i;
+	json_t *word;
+	json_array_foreach(list, i, word) printf("%s%s", i > 0 ? " " : "", json_string_value(word));
+}
+
+static void print_offloads(const json_t *s)
+{
+	const json_t *in_use = json_object_get(s, "offloads");
+	const json_t *missing = json_object_get(s, "offloads_missing");
+	if (json_array_size(in_use) == 0)
+		fputs("none", stdout);
+	print_words(in_use);
+	if (json_array_size(missing) > 0)
+		fputs("; not in use: ", stdout);
+	print_words(missing);
+}
+
 static void print_flow(
 	const json_t *counters, const char *word, const char *packets, const char *bytes)
 {
@@ -150,6 +169,7 @@ static const struct {
 	{"hubs", print_hubs},
 	{"peers", print_peers},
 	{"ciphers", print_ciphers},
+	{"offloads", print_offloads},
 	{"certificate", print_certificate},
 	{"bundle", print_bundle},
 	{"packets", print_overlay},

@@ -46,12 +46,14 @@ struct config {
 		char name[16];
 		uint32_t mtu;
 		struct config_numbers tables; /* kernel tables mirrored besides local and main */
+		uint32_t offloads;            /* TUN_* of core/base/offload.h */
 	} tun;
 	struct {
 		struct ip_addr address; /* family 0 = all */
 		uint32_t port;          /* 0 = a random one */
 		uint32_t workers;       /* 0 = auto */
-		uint32_t ciphers; /* bit mask as in engine_config, 0 = all that the machine has */
+		uint32_t ciphers;  /* bit mask as in engine_config, 0 = all that the machine has */
+		uint32_t offloads; /* UDP_* of core/base/offload.h */
 	} udp;
 	struct {
 		uint32_t holding_time_s;

@@ -1,5 +1,6 @@
 #include "core/config/options.h"
 
+#include "core/base/offload.h"
 #include "core/trust/trust.h"
 
 #include <errno.h>
@@ -181,6 +182,9 @@ const struct option option_table[] = {
 		.expected = "a number of bytes from 576 to 1872"},
 	{PLACE("tun", "table", AT_LIST(tun.tables)), .parse = parse_table, .min = 1,
 		.max = CONFIG_LIST_MAX, .flags = OPTION_LIST, .expected = "the number of a routing table"},
+	{PLACE("tun", "offloads", AT(tun.offloads)), .parse = parse_word_set, .words = tun_offload_words,
+		.nothing = "none", .preset = "checksum tso uso coalesce-tcp coalesce-udp",
+		.expected = "none, or a list of checksum, tso, uso, coalesce-tcp, coalesce-udp"},
 
 	{PLACE("udp", "address", AT(udp.address)), .parse = parse_address,
 		.expected = "an IPv4 or IPv6 address of this machine"},
@@ -190,6 +194,8 @@ const struct option option_table[] = {
 		.expected = "auto or a number from 1 to 15"},
 	{PLACE("udp", "ciphers", AT(udp.ciphers)), .parse = parse_word_set, .words = cipher_words,
 		.expected = "a list of chacha20-poly1305, aes-256-gcm, aegis-256"},
+	{PLACE("udp", "offloads", AT(udp.offloads)), .parse = parse_word_set, .words = udp_offload_words,
+		.nothing = "none", .preset = "gso gro", .expected = "none, or a list of gso, gro"},
 
 	{PLACE("nhrp", "holding-time", AT(nhrp.holding_time_s)), NUMBER(30, 65535), .preset = "600",
 		.flags = OPTION_RELOAD, .expected = "a number of seconds from 30 to 65535"},

@@ -18,7 +18,7 @@ struct option {
 	size_t size;              /* of the field, or of a list's element */
 	uint32_t min, max;        /* numbers; lists: max elements; texts: unused */
 	const char *const *words; /* words allowed, NULL-terminated; the value is the index */
-	const char *nothing;      /* a word for "zero": auto, no */
+	const char *nothing;      /* a word for "zero": auto, no, none */
 	const char *preset;       /* the value when it is not given; NULL = zero */
 	const char *expected;     /* "a number from 1 to 9" */
 	unsigned flags;           /* of enum option_flag */

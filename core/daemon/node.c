@@ -141,7 +141,9 @@ static int make_state_directory(struct node *n)
 
 static int open_tun(struct node *n, const struct identity *id)
 {
-	struct tun_config config = {.mtu = (uint16_t)n->config.tun.mtu, .queues = n->n_lanes};
+	struct tun_config config = {.mtu = (uint16_t)n->config.tun.mtu,
+		.queues = n->n_lanes,
+		.offloads = n->config.tun.offloads};
 	memcpy(config.name, n->config.tun.name, sizeof config.name);
 	for (unsigned i = 0; i < id->cert.n_addresses; i++)
 		config.addresses[config.n_addresses++] = id->cert.addresses[i];
@@ -172,7 +174,8 @@ static int open_udp(struct node *n)
 {
 	struct udp_config config = {.address = n->config.udp.address,
 		.port = (uint16_t)n->config.udp.port,
-		.workers = n->n_lanes};
+		.workers = n->n_lanes,
+		.offloads = n->config.udp.offloads};
 	return udp_open(&n->udp, &config, &n->env);
 }
 

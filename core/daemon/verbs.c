@@ -45,6 +45,8 @@ static void context_of(const struct node *n, const struct job *job, struct statu
 		.port = udp_port(n->udp),
 		.mtu = (uint16_t)n->config.tun.mtu,
 		.workers = n->n_lanes,
+		.tun_offloads = {n->config.tun.offloads, tun_offloads(n->tun)},
+		.udp_offloads = {n->config.udp.offloads, udp_offloads(n->udp)},
 		.now = os_now_ns(),
 		.wall_s = engine_time_s(n->engine, os_now_ns()),
 		.clock_suspect = engine_clock_suspect(n->engine, os_now_ns()),

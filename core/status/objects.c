@@ -1,5 +1,6 @@
 #include "core/status/objects.h"
 
+#include "core/base/offload.h"
 #include "core/status/fields.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -186,6 +187,26 @@ static json_t *node_warnings(const struct node_view *view, const struct status_c
 	return list;
 }
 
+static void add_words(json_t *list, const char *const *words, uint32_t bits)
+{
+	for (unsigned i = 0; words[i]; i++)
+		if (bits & UINT32_C(1) << i)
+			json_array_append_new(list, json_string(words[i]));
+}
+
+/* Those in use, and those that the config wants besides; no word means two things. */
+static void add_offloads(json_t *o, const struct status_context *context)
+{
+	const struct status_offloads *tun = &context->tun_offloads, *udp = &context->udp_offloads;
+	json_t *in_use = json_array(), *missing = json_array();
+	add_words(in_use, tun_offload_words, tun->in_use);
+	add_words(in_use, udp_offload_words, udp->in_use);
+	add_words(missing, tun_offload_words, tun->wanted & ~tun->in_use);
+	add_words(missing, udp_offload_words, udp->wanted & ~udp->in_use);
+	json_object_set_new(o, "offloads", in_use);
+	json_object_set_new(o, "offloads_missing", missing);
+}
+
 json_t *object_node(const struct engine *e, const struct status_context *context)
 {
 	struct node_view view = {0};
@@ -202,6 +223,7 @@ json_t *object_node(const struct engine *e, const struct status_context *context
 	json_object_set_new(o, "uptime_s", json_integer((json_int_t)(uptime / NS_PER_S)));
 	json_object_set_new(o, "relay",
 		view.hub ? json_string(view.relay_in_daemon ? "daemon" : "kernel") : json_null());
+	add_offloads(o, context);
 	json_object_set_new(o, "warnings", node_warnings(&view, context));
 	json_object_set_new(o, "counters", counters_json(&counters));
 	json_object_set_new(o, "drops", drops_json(&counters));

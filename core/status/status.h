@@ -11,12 +11,18 @@
  * Which fields an object has stands in tables (objects.c), one row each.
  */
 
+/* Bits of core/base/offload.h. */
+struct status_offloads {
+	uint32_t wanted, in_use;
+};
+
 /* What the engine does not know about its node. Strings are borrowed. */
 struct status_context {
 	const char *version, *os, *privileges;
 	const char *tun; /* interface name */
 	uint16_t port, mtu;
 	unsigned workers;
+	struct status_offloads tun_offloads, udp_offloads;
 	uint64_t now;                /* monotonic ns */
 	uint64_t wall_s;             /* unix; by which certificates are judged */
 	bool clock_suspect;          /* the system's clock is behind that */

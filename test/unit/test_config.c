@@ -5,6 +5,7 @@
 
 #include "core/base/env.h"
 #include "core/base/err.h"
+#include "core/base/offload.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,6 +50,8 @@ static void test_defaults(void **state)
 	assert_int_equal(config.udp.port, 4754);
 	assert_int_equal(config.udp.workers, 0);
 	assert_int_equal(config.udp.ciphers, 0);
+	assert_int_equal(config.tun.offloads, TUN_OFFLOADS);
+	assert_int_equal(config.udp.offloads, UDP_OFFLOADS);
 	assert_int_equal(config.nhrp.holding_time_s, 600);
 	assert_true(config.nhrp.redirect && config.nhrp.shortcut && config.nhrp.install_routes);
 	assert_false(config.nhrp.relay_kernel);
@@ -65,8 +68,9 @@ static void test_values(void **state)
 	assert_int_equal(
 		parse(NODE "psk-file = /a b/psk\nuser = warren\n"
 			   "[tun]\nname = wg-7.x\nmtu = 1872\ntable = 100\ntable = 4294967295\n"
+			   "offloads = tso coalesce-udp\n"
 			   "[udp]\naddress = 2001:db8::1\nport=0\nworkers = 15\n"
-			   "ciphers = aes-256-gcm,aegis-256 chacha20-poly1305\n"
+			   "ciphers = aes-256-gcm,aegis-256 chacha20-poly1305\noffloads = none\n"
 			   "[nhrp]\nredirect = no ; comment\nrelay = kernel\n"
 			   "prefix = 10.1.0.0/16\nprefix = 2001:db8::/32\nroute = 0.0.0.0/0\n"
 			   "[paths]\nhost-candidates = no\n[limits]\npeers = 20000\n"
@@ -83,6 +87,8 @@ static void test_values(void **state)
 	assert_int_equal(config.udp.port, 0);
 	assert_int_equal(config.udp.workers, 15);
 	assert_int_equal(config.udp.ciphers, 7);
+	assert_int_equal(config.tun.offloads, TUN_TSO | TUN_COALESCE_UDP);
+	assert_int_equal(config.udp.offloads, 0);
 	assert_false(config.nhrp.redirect);
 	assert_true(config.nhrp.relay_kernel);
 	assert_int_equal(config.nhrp.prefixes.n, 2);
@@ -110,6 +116,9 @@ static void test_bad_values(void **state)
 		{"[tun]\nname = sixteen-letters-", "at most 15 characters"},
 		{"[tun]\nname = a/b", "at most 15 characters"},
 		{"[tun]\ntable = 0", "number of a routing table"},
+		{"[tun]\noffloads = gso", "none, or a list of checksum, tso, uso"},
+		{"[tun]\noffloads = none tso", "none, or a list of checksum, tso, uso"},
+		{"[udp]\noffloads =", "none, or a list of gso, gro"},
 		{"[udp]\nport = 65536", "a port from 1 to 65535"},
 		{"[udp]\nworkers = 16", "auto or a number from 1 to 15"},
 		{"[udp]\naddress = 224.0.0.1", "an IPv4 or IPv6 address"},
@@ -139,11 +148,10 @@ static void test_names(void **state)
 {
 	(void)state;
 	assert_error(NODE "[udp]\nprot = 1\n",
-		"/etc/w/t.ini:6: unknown option 'prot' in [udp], expected address, port, workers "
-		"or "
-		"ciphers; did you mean 'port'?\n");
+		"/etc/w/t.ini:6: unknown option 'prot' in [udp], expected address, port, "
+		"workers, ciphers or offloads; did you mean 'port'?\n");
 	assert_error(NODE "[udp]\nmtu = 1400\n", "; did you mean 'mtu' in [tun]?");
-	assert_error(NODE "[udp]\nxyzzy = 1\n", "workers or ciphers\n");
+	assert_error(NODE "[udp]\nxyzzy = 1\n", "ciphers or offloads\n");
 	assert_error(NODE "[nhpr]\nrelay = daemon\n",
 		"t.ini:5: unknown section [nhpr], expected [node], ");
 	assert_non_null(strstr(errors.text, "; did you mean [nhrp]?"));
@@ -234,15 +242,18 @@ static void test_examples(void **state)
 
 		FILE *f = fopen(path, "r");
 		assert_non_null(f);
-		char text[16384] = "", line[256], head[64];
+		char text[16384] = "", line[256], head[64], section[64] = "";
 		while (fgets(line, sizeof line, f)) {
 			/* the options that are commented out, and twice would be wrong */
 			strcat(text, line[0] == ';' ? line + 1 : line);
 			snprintf(head, sizeof head, "%.*s", (int)strcspn(line, " ="), line);
-			for (unsigned o = 0; line[0] == ';' && o < option_count; o++)
-				if (strcmp(head + 1, option_table[o].key) == 0 &&
-					option_table[o].preset)
-					assert_non_null(strstr(line, option_table[o].preset));
+			if (line[0] == '[')
+				snprintf(section, sizeof section, "%.*s",
+					(int)strcspn(line + 1, "]"), line + 1);
+			const struct option *o =
+				line[0] == ';' ? option_find(section, head + 1) : NULL;
+			if (o && o->preset)
+				assert_non_null(strstr(line, o->preset));
 		}
 		fclose(f);
 		assert_int_equal(config_parse(text, strlen(text), path, &config, &errors), 0);

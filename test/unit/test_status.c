@@ -1,5 +1,6 @@
 #include "core/status/status.h"
 
+#include "core/base/offload.h"
 #include "test/fake/engine_fake.c"
 
 #include <jansson.h>
@@ -43,6 +44,8 @@ static int setup(void **state)
 		.port = 4754,
 		.mtu = 1400,
 		.workers = 2,
+		.tun_offloads = {TUN_OFFLOADS, TUN_CHECKSUM | TUN_TSO | TUN_COALESCE_TCP},
+		.udp_offloads = {UDP_SEND_TRAINS, UDP_SEND_TRAINS},
 		.now = NOW,
 		.wall_s = WALL,
 		.endpoints = true};
@@ -78,6 +81,19 @@ static json_int_t integer_at(json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
+static void assert_words(json_t *o, const char *key, const char *expected)
+{
+	char text[256] = "";
+	size_t i;
+	json_t *word;
+	json_array_foreach(json_object_get(o, key), i, word)
+	{
+		strcat(text, i > 0 ? " " : "");
+		strcat(text, json_string_value(word));
+	}
+	assert_string_equal(text, expected);
+}
+
 static void test_node(void **state)
 {
 	(void)state;
@@ -92,6 +108,8 @@ static void test_node(void **state)
 	assert_int_equal(integer_at(o, "port"), 4754);
 	assert_int_equal(integer_at(o, "workers"), 2);
 	assert_int_equal(integer_at(o, "bundle_number"), 3);
+	assert_words(o, "offloads", "checksum tso coalesce-tcp gso");
+	assert_words(o, "offloads_missing", "uso coalesce-udp");
 	assert_true(json_is_true(json_object_get(o, "ready")));
 	assert_int_equal(json_array_size(json_object_get(o, "warnings")), 0);
 	json_t *drops = json_object_get(o, "drops");
