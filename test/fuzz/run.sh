@@ -179,8 +179,8 @@ minimize_one() {
 }
 
 # The unit tests of what no library has a hand in, for MSan.
-msan_units=(addr bucket cursor control_frames epoch gre hashmap ip nhrp_captures nhrp_codec
-	nhrp_packet nhrp_vendor pkt ring timer)
+msan_units=(addr bucket coalesce cursor control_frames epoch gre hashmap ip nhrp_captures nhrp_codec
+	nhrp_packet nhrp_vendor pkt ring split timer)
 
 units_under_msan() {
 	local unit status=0

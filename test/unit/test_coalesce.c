@@ -417,27 +417,31 @@ static void wrong_checksums_do_not_travel(void **state)
 	}
 }
 
-/* A word of the packet is made to give a checksum of 0; in the header (at 10) or in TCP (at 36). */
-static void make_checksum_zero(struct pkt *p, size_t field, size_t word)
-{
-	uint32_t sum = load_u16(p->data + word) + (uint32_t)load_u16(p->data + field);
-	store_u16(p->data + word, (uint16_t)((sum >> 16) + sum));
-	twin_finish(p->data, p->len, 20, false);
-	assert_int_equal(load_u16(p->data + field), 0);
-}
-
-/* 0xFFFF verifies where 0 does, but could not be told from it when the train is taken apart. */
+/*
+ * 0xFFFF verifies where 0 does. Each checksum has one of them that everybody writes; the other could not be
+ * told from it when the train is taken apart, and in UDP it means that there is none.
+ */
 static void the_other_zero_does_not_travel(void **state)
 {
 	struct bench *t = *state;
-	for (int tcp = 0; tcp < 2; tcp++) {
+	static const struct {
+		bool udp;
+		size_t field, word; /* the checksum, and a word that is made to bring it to zero */
+		uint16_t usual;
+	} zeros[] = {{false, 10, 14, 0}, {false, 36, 40, 0}, {true, 26, 28, 0xFFFF}};
+	for (size_t z = 0; z < 3; z++) {
 		for (int other = 0; other < 2; other++) {
-			struct shape s = shape_of(false, false);
+			struct shape s = shape_of(false, zeros[z].udp);
 			for (uint16_t i = 0; i < 2; i++) {
 				struct pkt *p = add(t, &s);
-				make_checksum_zero(p, tcp ? 36 : 10, tcp ? 40 : 14);
+				uint8_t *field = p->data + zeros[z].field;
+				uint8_t *word = p->data + zeros[z].word;
+				uint32_t sum = load_u16(word) + (uint32_t)load_u16(field);
+				store_u16(word, (uint16_t)((sum >> 16) + sum));
+				twin_finish(p->data, p->len, 20, s.udp);
+				assert_int_equal(load_u16(field), zeros[z].usual);
 				if (other)
-					store_u16(p->data + (tcp ? 36 : 10), 0xFFFF);
+					store_u16(field, (uint16_t)~zeros[z].usual);
 				keep(t, i);
 				s.seq += s.payload; /* the id stays, so that the header does */
 			}
@@ -550,15 +554,44 @@ static void lengths_must_agree(void **state)
 			EXPECT(t, 1, 1);
 		}
 	}
-	struct shape s = shape_of(false, false);
-	for (uint16_t i = 0; i < 2; i++) {
-		add_next(t, &s);
-		uint8_t *ip = t->batch.v[i].data;
-		ip[20 + TCP_OFFSET] = (uint8_t)(i ? 0x40 : 0xF0);
-		twin_finish(ip, t->batch.v[i].len, 20, false);
-		keep(t, i);
+}
+
+/* The L4 checksums are right for what the buffer holds, so nothing but the length speaks against it. */
+static void ip_lengths_must_agree(void **state)
+{
+	struct bench *t = *state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct shape s = shape_of(v6, false);
+		for (uint16_t i = 0; i < 2; i++) {
+			struct pkt *p = add_next(t, &s);
+			twin_set_length(p->data, p->len - 2, shape_l4(&s), false);
+			if (!v6) {
+				store_u16(p->data + IP4_CHECKSUM, 0);
+				store_u16(p->data + IP4_CHECKSUM, twin_checksum(0, p->data, 20));
+			}
+			keep(t, i);
+		}
+		EXPECT(t, 1, 1);
 	}
-	EXPECT(t, 1, 1);
+}
+
+static void tcp_header_lengths_must_fit(void **state)
+{
+	struct bench *t = *state;
+	for (int longer = 0; longer < 2; longer++) {
+		struct shape s = shape_of(false, false);
+		s.payload = 20;
+		for (uint16_t i = 0; i < 2; i++) {
+			struct pkt *p = add(t, &s);
+			p->data[20 + TCP_OFFSET] = longer ? 0xF0 : 0x40;
+			memset(p->data + 40, 0, s.payload);
+			twin_finish(p->data, p->len, 20, false);
+			keep(t, i);
+			s.id++;
+			s.seq += p->len - 20 - (longer ? 60 : 16);
+		}
+		EXPECT(t, 1, 1);
+	}
 }
 
 static void trains_are_at_most_65535_long(void **state)
@@ -684,6 +717,7 @@ static void trains_and_partial_checksums_are_left_alone(void **state)
 		p->flags = gso ? 0 : PKT_CSUM_PARTIAL;
 		add_next(t, &s);
 		coalesce(&t->batch, true, true);
+		assert_true(t->batch.v[0].next == 0 && t->batch.v[1].verdict == PKT_WRITE_TUN);
 		/* It has not been made here, so it is not undone here either. */
 		coalesce_undo(&t->batch);
 		for (uint16_t i = 0; i < 3; i++) {
@@ -725,23 +759,6 @@ static void only_refused_trains_are_undone(void **state)
 	restart(t);
 }
 
-/* A UDP checksum of zero is written 0xFFFF, and comes back so. */
-static void udp_checksums_of_zero_come_back(void **state)
-{
-	struct bench *t = *state;
-	struct shape s = shape_of(false, true);
-	for (uint16_t i = 0; i < 3; i++) {
-		add_next(t, &s);
-		uint8_t *ip = t->batch.v[i].data;
-		uint32_t sum = load_u16(ip + 28) + (uint32_t)load_u16(ip + 26);
-		store_u16(ip + 28, (uint16_t)((sum >> 16) + sum));
-		twin_finish(ip, t->batch.v[i].len, 20, true);
-		assert_int_equal(load_u16(ip + 26), 0xFFFF);
-		keep(t, i);
-	}
-	EXPECT(t, 3);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -764,6 +781,8 @@ int main(void)
 		cmocka_unit_test(options_and_extension_headers_do_not_travel),
 		cmocka_unit_test(fragments_do_not_travel),
 		cmocka_unit_test(lengths_must_agree),
+		cmocka_unit_test(ip_lengths_must_agree),
+		cmocka_unit_test(tcp_header_lengths_must_fit),
 		cmocka_unit_test(trains_are_at_most_65535_long),
 		cmocka_unit_test(udp_trains_have_at_most_64_segments),
 		cmocka_unit_test(a_whole_batch),
@@ -772,7 +791,6 @@ int main(void)
 		cmocka_unit_test(what_is_not_for_the_tun_is_not_seen),
 		cmocka_unit_test(trains_and_partial_checksums_are_left_alone),
 		cmocka_unit_test(only_refused_trains_are_undone),
-		cmocka_unit_test(udp_checksums_of_zero_come_back),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
