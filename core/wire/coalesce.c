@@ -197,9 +197,8 @@ static bool follows(struct train *t, const struct pkt *p, const struct look *k)
 {
 	const struct look *head = &t->look;
 	const uint8_t *a = t->head->data, *b = p->data;
-	if (head->v6 != k->v6 || head->udp != k->udp || head->hdr_len != k->hdr_len)
-		return false;
-	if (k->payload > head->payload || t->len + k->payload > PKT_TRAIN)
+	if (k->hdr_len != head->hdr_len || k->payload > head->payload ||
+		t->len + k->payload > PKT_TRAIN)
 		return false;
 	if (!same_ip(a, b, k->v6) || (!k->v6 && !id_follows(t, b)))
 		return false;
