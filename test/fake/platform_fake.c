@@ -21,8 +21,14 @@ struct fake fake;
 
 struct item {
 	struct item *next;
-	struct fake_packet packet;
+	struct fake_packet packet; /* with no more memory than its data needs */
 };
+
+/* Of a packet, as far as its data goes. */
+static size_t size_of(const struct fake_packet *packet)
+{
+	return offsetof(struct fake_packet, data) + packet->len;
+}
 
 /* First in, first out; a byte in the pipe for each item. */
 struct queue {
@@ -50,7 +56,7 @@ static bool queue_take(struct queue *q, struct fake_packet *out)
 		q->first = item->next;
 		if (!q->first)
 			q->last = &q->first;
-		*out = item->packet;
+		memcpy(out, &item->packet, size_of(&item->packet));
 	}
 	pthread_mutex_unlock(&lock);
 	free(item);
@@ -59,10 +65,10 @@ static bool queue_take(struct queue *q, struct fake_packet *out)
 
 static void queue_put(struct queue *q, const struct fake_packet *packet)
 {
-	struct item *item = malloc(sizeof *item);
+	struct item *item = malloc(offsetof(struct item, packet) + size_of(packet));
 	assert(item);
 	item->next = NULL;
-	item->packet = *packet;
+	memcpy(&item->packet, packet, size_of(packet));
 	pthread_mutex_lock(&lock);
 	*q->last = item;
 	q->last = &item->next;
@@ -100,6 +106,7 @@ void fake_reset(void)
 
 struct tun {
 	struct tun_config config;
+	_Atomic uint32_t offloads; /* all that are wanted, until they are refused */
 	struct queue in[QUEUES_MAX], out;
 };
 
@@ -113,6 +120,7 @@ int tun_open(struct tun **out, const struct tun_config *config, const struct env
 	if (!tun)
 		return ERR_SYSTEM;
 	tun->config = *config;
+	tun->offloads = config->offloads;
 	for (unsigned i = 0; i < config->queues; i++)
 		queue_init(&tun->in[i]);
 	queue_init(&tun->out);
@@ -144,8 +152,7 @@ unsigned tun_queues(const struct tun *tun)
 
 uint32_t tun_offloads(const struct tun *tun)
 {
-	(void)tun;
-	return 0;
+	return tun->offloads;
 }
 
 const char *tun_name(const struct tun *tun)
@@ -167,42 +174,83 @@ int tun_fd(const struct tun *tun, unsigned queue)
 int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_budget)
 {
 	struct fake_packet packet;
-	size_t bytes = 0;
-	for (b->n = 0; b->n < b->cap && bytes < byte_budget; b->n++) {
+	bool trains = tun->offloads & (TUN_TSO | TUN_USO);
+	size_t bytes = 0, at = PKT_HEADROOM, room = (trains ? PKT_TRAIN : PKT_ROOM) + PKT_TAILROOM;
+	for (b->n = 0; b->n < b->cap && bytes < byte_budget && at + room <= b->size; b->n++) {
 		if (!queue_take(&tun->in[queue], &packet))
 			break;
-		struct pkt *p = pkt_reset(b, b->n);
+		struct pkt *p = pkt_place(b, b->n, at);
 		memcpy(p->data, packet.data, packet.len);
 		p->len = packet.len;
+		p->gso_size = packet.gso_size;
+		p->gso_type = packet.gso_type;
+		p->flags = packet.flags;
+		p->l4_off = packet.l4_off;
+		p->csum_off = packet.csum_off;
 		bytes += packet.len;
+		at += packet.len + PKT_TAILROOM + PKT_HEADROOM;
 	}
 	return b->n;
 }
 
+static uint32_t kind_of(const struct pkt *p)
+{
+	return p->gso_size == 0 ? 0 : p->gso_type == PKT_UDP ? TUN_COALESCE_UDP : TUN_COALESCE_TCP;
+}
+
+static void write_packet(struct tun *tun, unsigned queue, const struct pkt_batch *b, uint16_t i)
+{
+	const struct pkt *p = &b->v[i];
+	struct fake_packet packet;
+	memset(&packet, 0, offsetof(struct fake_packet, data));
+	packet.queue = queue;
+	packet.gso_size = p->gso_size;
+	packet.gso_type = p->gso_type;
+	packet.flags = p->flags;
+	packet.l4_off = p->l4_off;
+	packet.csum_off = p->csum_off;
+	do {
+		p = &b->v[i];
+		assert(packet.len + p->len <= sizeof packet.data);
+		memcpy(packet.data + packet.len, p->data, p->len);
+		packet.len += p->len;
+		i = p->next;
+	} while (i != 0);
+	queue_put(&tun->out, &packet);
+}
+
 unsigned tun_write(struct tun *tun, unsigned queue, struct pkt_batch *b)
 {
+	unsigned refused = 0;
 	for (uint16_t i = 0; i < b->n; i++) {
 		struct pkt *p = &b->v[i];
+		uint32_t kind = kind_of(p);
 		if (p->verdict != PKT_WRITE_TUN)
 			continue;
-		if (p->gso_size != 0 || p->len > PKT_ROOM || send_fails()) {
+		if (kind != 0 && (fake.refuse_trains || !(tun->offloads & kind))) {
+			tun->offloads &= ~kind;
+			refused++;
+		} else if ((kind == 0 && p->len > PKT_ROOM) || send_fails()) {
 			pkt_drop(p, DROP_SEND_FAILED);
-			continue;
+		} else {
+			write_packet(tun, queue, b, i);
+			p->verdict = PKT_CONSUMED;
 		}
-		struct fake_packet packet = {.queue = queue, .len = p->len};
-		memcpy(packet.data, p->data, p->len);
-		queue_put(&tun->out, &packet);
-		p->verdict = PKT_CONSUMED;
 	}
-	return 0;
+	return refused;
 }
 
 void fake_tun_feed(struct tun *tun, unsigned queue, const void *data, size_t len)
 {
 	struct fake_packet packet = {.len = (uint32_t)len};
-	assert(len <= sizeof packet.data);
+	assert(len <= PKT_ROOM);
 	memcpy(packet.data, data, len);
-	queue_put(&tun->in[queue], &packet);
+	fake_tun_feed_train(tun, queue, &packet);
+}
+
+void fake_tun_feed_train(struct tun *tun, unsigned queue, const struct fake_packet *train)
+{
+	queue_put(&tun->in[queue], train);
 }
 
 bool fake_tun_take(struct tun *tun, struct fake_packet *out)
@@ -214,6 +262,7 @@ bool fake_tun_take(struct tun *tun, struct fake_packet *out)
 
 struct udp {
 	uint16_t port;
+	uint32_t offloads;
 	unsigned n;
 	struct queue in[SOCKETS_MAX][2], out;
 	bool open[2]; /* IPv4, IPv6 */
@@ -229,6 +278,7 @@ int udp_open(struct udp **out, const struct udp_config *config, const struct env
 	if (!udp)
 		return ERR_SYSTEM;
 	udp->port = config->port ? config->port : 40000;
+	udp->offloads = config->offloads;
 	udp->n = 1 + config->workers;
 	udp->open[0] = config->address.family != 6;
 	udp->open[1] = config->address.family != 4;
@@ -261,8 +311,7 @@ uint16_t udp_port(const struct udp *udp)
 
 uint32_t udp_offloads(const struct udp *udp)
 {
-	(void)udp;
-	return 0;
+	return udp->offloads;
 }
 
 int udp_fd(const struct udp *udp, unsigned socket, uint8_t family)

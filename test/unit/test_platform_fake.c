@@ -62,15 +62,66 @@ static void test_tun(void **state)
 	pkt_batch_fini(&b);
 }
 
+static void test_trains(void **state)
+{
+	(void)state;
+	struct tun *tun;
+	struct pkt_batch b;
+	struct fake_packet packet = {.gso_size = 900,
+		.gso_type = PKT_UDP,
+		.flags = PKT_CSUM_PARTIAL,
+		.l4_off = 20,
+		.csum_off = 6,
+		.len = PKT_TRAIN};
+	struct tun_config config = {.mtu = 1400, .queues = 1, .offloads = TUN_OFFLOADS};
+	assert_int_equal(pkt_batch_init_sized(&b, 8, 3 * 65536), 0);
+	assert_int_equal(tun_open(&tun, &config, &env), 0);
+	assert_int_equal(tun_offloads(tun), TUN_OFFLOADS);
+	for (unsigned i = 0; i < 3; i++)
+		fake_tun_feed_train(tun, 0, &packet);
+	assert_int_equal(tun_read(tun, 0, &b, SIZE_MAX), 2); /* no room for a third */
+	assert_int_equal(b.v[1].gso_size, 900);
+	assert_int_equal(b.v[1].gso_type, PKT_UDP);
+	assert_int_equal(b.v[1].flags, PKT_CSUM_PARTIAL);
+	assert_true(b.v[1].l4_off == 20 && b.v[1].csum_off == 6 && b.v[1].len == PKT_TRAIN);
+	assert_int_equal(tun_read(tun, 0, &b, SIZE_MAX), 1);
+
+	/* Pieces in, one packet out. */
+	for (uint16_t i = 0; i < 3; i++) {
+		pkt_place(&b, i, 100 * i)->len = 10;
+		memset(b.v[i].data, 'a' + i, 10);
+		b.v[i].verdict = i == 0 ? PKT_WRITE_TUN : PKT_MERGED;
+		b.v[i].next = (uint16_t)((i + 1) % 3);
+	}
+	b.n = 3;
+	b.v[0].gso_size = 8;
+	b.v[0].gso_type = PKT_TCP;
+	assert_int_equal(tun_write(tun, 0, &b), 0);
+	assert_int_equal(b.v[0].verdict, PKT_CONSUMED);
+	assert_true(fake_tun_take(tun, &packet));
+	assert_int_equal(packet.len, 30);
+	assert_int_equal(packet.gso_size, 8);
+	assert_memory_equal(packet.data, "aaaaaaaaaabbbbbbbbbbcccccccccc", 30);
+
+	fake.refuse_trains = true;
+	b.v[0].verdict = PKT_WRITE_TUN;
+	assert_int_equal(tun_write(tun, 0, &b), 1);
+	assert_int_equal(b.v[0].verdict, PKT_WRITE_TUN);
+	assert_int_equal(tun_offloads(tun), TUN_OFFLOADS & ~TUN_COALESCE_TCP);
+	assert_false(fake_tun_take(tun, &packet));
+	pkt_batch_fini(&b);
+}
+
 static void test_udp(void **state)
 {
 	(void)state;
 	struct udp *udp;
 	struct pkt_batch b;
 	struct fake_packet packet = {.len = 3, .data = "in", .tos = 7};
-	struct udp_config config = {.port = 4754, .workers = 2};
+	struct udp_config config = {.port = 4754, .workers = 2, .offloads = UDP_OFFLOADS};
 	assert_int_equal(pkt_batch_init(&b, 4), 0);
 	assert_int_equal(udp_open(&udp, &config, &env), 0);
+	assert_int_equal(udp_offloads(udp), UDP_OFFLOADS);
 	assert_int_equal(udp_port(udp), 4754);
 	assert_true(endpoint_parse("[2001:db8::1]:99", 0, &packet.remote));
 	fake_udp_feed(udp, 2, &packet);
@@ -168,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_tun, teardown),
+		cmocka_unit_test_teardown(test_trains, teardown),
 		cmocka_unit_test_teardown(test_udp, teardown),
 		cmocka_unit_test_teardown(test_netmon, teardown),
 		cmocka_unit_test_teardown(test_the_rest, teardown),
