@@ -2,8 +2,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_net.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -14,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,7 +38,9 @@ enum kind { /* in netlab.py: Faults.KINDS */
 	RENAME,
 	RESOLVE, /* error = EAI_*, value = delay in ms; 0 and `address` set = that address */
 	ALLOCATE,
-	OPEN, /* of files below the state directory and of the config */
+	OPEN,      /* of files below the state directory and of the config */
+	TUN_TRAIN, /* writes, like TUN_WRITE */
+	UDP_TRAIN, /* by any call */
 	KINDS,
 };
 
@@ -111,10 +116,25 @@ static void pause_ms(int32_t ms)
 
 /* ---- Sockets ---------------------------------------------------------------------------------- */
 
+static bool is_train(const struct msghdr *msg)
+{
+	struct msghdr copy = *msg;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&copy); c; c = CMSG_NXTHDR(&copy, c))
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_SEGMENT)
+			return true;
+	return false;
+}
+
+/* Like the kernel's: what is before one that fails has been sent. */
 int sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
 {
 	REAL(sendmmsg);
-	return fails(SENDMMSG) ? -1 : real(fd, v, n, flags);
+	if (fails(SENDMMSG))
+		return -1;
+	for (unsigned i = 0; i < n; i++)
+		if (is_train(&v[i].msg_hdr) && fails(UDP_TRAIN))
+			return i > 0 ? real(fd, v, i, flags) : -1;
+	return real(fd, v, n, flags);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
@@ -122,7 +142,9 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 	REAL(sendmsg);
 	const struct sockaddr *to = msg->msg_name;
 	bool udp = to && (to->sa_family == AF_INET || to->sa_family == AF_INET6);
-	return udp && fails(SENDMSG) ? -1 : real(fd, msg, flags);
+	if (udp && (fails(SENDMSG) || (is_train(msg) && fails(UDP_TRAIN))))
+		return -1;
+	return real(fd, msg, flags);
 }
 
 int recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout)
@@ -175,6 +197,16 @@ ssize_t write(int fd, const void *data, size_t len)
 		return -1;
 	}
 	return real(fd, data, len > 1 ? len / 2 : len);
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	REAL(writev);
+	const struct virtio_net_hdr *header = iov[0].iov_base;
+	if (what_is(fd) != TUN)
+		return real(fd, iov, n);
+	bool train = iov[0].iov_len == sizeof *header && header->gso_type != 0;
+	return fails(TUN_WRITE) || (train && fails(TUN_TRAIN)) ? -1 : real(fd, iov, n);
 }
 
 int fsync(int fd)

@@ -11,7 +11,7 @@ import time
 
 from netlab import (Faults, LONG, Ping, TUN, World, expect, fail, faulty, long_scenario, run,
     scenario, until)
-from traffic import Count
+from traffic import Count, stream
 
 HUB = "10.77.0.1"
 
@@ -95,6 +95,36 @@ def receive_errors(lab):
     fa.clear()
     world.whole()
     expect(cpu < 0.3, "%.2f s of CPU in a second: it spins" % cpu)
+
+
+@scenario
+def trains_refused(lab):
+    """A device that sends no trains, a kernel that takes none: single packets instead, nothing is lost."""
+    world, fa, fb = faulty(lab, ("a", "b"))
+    world.make_direct()
+    a, b = world.spokes["a"], world.spokes["b"]
+    ends = world.sites["a"].host, world.sites["b"].host, world.host_of("b"), 10000000
+    stream(*ends)
+    used = [fa.calls("udp_train"), fb.calls("tun_train")]
+    expect(min(used) > 20, "no trains: %s" % used)
+    wanted = a.status()["offloads"]
+    expect(a.status()["offloads_missing"] == [], "missing: %s" % a.status()["offloads_missing"])
+    fa.set("udp_train", errno.EMSGSIZE, every=2)
+    fb.set("tun_train", errno.ENOMEM, every=50)
+    stream(*ends)
+    expect(a.status()["offloads"] == b.status()["offloads"] == wanted, "that is no refusal")
+    fa.set("udp_train", errno.EIO)
+    fb.set("tun_train", errno.EINVAL)
+    stream(*ends)
+    expect(a.status()["offloads_missing"] == ["gso"], "a: %s" % a.status()["offloads_missing"])
+    expect(b.status()["offloads_missing"] == ["coalesce-tcp"], "b: %s" % b.status()["offloads_missing"])
+    expect(fb.hits("tun_train") == 1, "asked again")
+    fa.clear()
+    fa.clocks(boottime_s=61)
+    until("a device is asked again", lambda: a.status()["offloads"] == wanted)
+    world.whole()
+    stream(*ends)
+    expect(a.status()["offloads"] == wanted, "a: %s" % a.status()["offloads_missing"])
 
 
 def kernel_overlay_routes(node):

@@ -541,7 +541,7 @@ class Faults:
     """
 
     KINDS = ("sendmmsg", "sendmsg", "recvmmsg", "recvmsg", "tun_read", "tun_write", "file_write",
-        "fsync", "rename", "resolve", "allocate", "open")
+        "fsync", "rename", "resolve", "allocate", "open", "tun_train", "udp_train")
     RULE = struct.Struct("<iiiiqq")
     CLOCKS = struct.Struct("<qq64s")
 

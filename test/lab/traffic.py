@@ -2,6 +2,7 @@
 Traffic for the lab: packets made and taken by hand, counted UDP, a slow line, captures read.
 
     checksum, ipv4, udp   bytes of packets
+    stream   bytes by TCP
     Count    UDP whose losses are counted, and told from those of full queues
     Delay    a slow line
     Tap      raw packets on a TUN
@@ -18,7 +19,7 @@ import struct
 import sys
 import time
 
-from netlab import TUN, helper, until
+from netlab import TUN, expect, helper, until
 
 
 def checksum(data):
@@ -39,6 +40,33 @@ def ipv4(source, to, proto, payload, ttl=64, tos=0, df=False):
 def udp(source_port, to_port, data):
     """A UDP datagram without checksum, for IPv4."""
     return struct.pack("!HHHH", source_port, to_port, 8 + len(data), 0) + data
+
+
+STREAM = """
+import hashlib, random, socket, sys
+what, to, port, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+family = socket.AF_INET6 if ":" in to else socket.AF_INET
+if what == "send":
+    data = random.randbytes(size)
+    with socket.create_connection((to, port), 10) as s:
+        s.sendall(data)
+else:
+    with socket.create_server((to, port), family=family) as listener:
+        s = listener.accept()[0]
+        data = b"".join(iter(lambda: s.recv(1 << 16), b""))
+print(len(data), hashlib.sha256(data).hexdigest(), flush=True)
+"""
+
+
+def stream(source, sink, to, size, port=5002):
+    """Random bytes from one namespace to another by TCP; seconds that it took, once they are there."""
+    receiver = sink.spawn(sys.executable, "-c", STREAM, "receive", to, port, size)
+    until("the receiver listens", lambda: ":%d" % port in sink.run("ss", "-ltn").stdout)
+    began = time.monotonic()
+    sent = source.run(sys.executable, "-c", STREAM, "send", to, port, size).stdout
+    until("all is received", lambda: receiver.output().strip(), 30)
+    expect(receiver.output() == sent, "sent %s, received %s" % (sent, receiver.output()))
+    return time.monotonic() - began
 
 
 class Count:
