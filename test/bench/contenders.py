@@ -60,6 +60,8 @@ class Plain(Contender):
 
 class Warren(Contender):
     build, program = RELEASE, os.path.join("core", "daemon", "warrend")
+    tun_offloads = "checksum tso uso coalesce-tcp coalesce-udp"
+    udp_offloads = "gso gro"
 
     def __init__(self, underlay, cipher, by_hub=False):
         super().__init__(underlay)
@@ -83,6 +85,8 @@ class Warren(Contender):
         world.warrend = self.warrend
         for node in nodes:
             node.set("udp", "ciphers = " + self.cipher)
+            node.set("udp", "offloads = " + self.udp_offloads)
+            node.set("tun", "offloads = " + self.tun_offloads)
         for node in self.ends:
             node.set("nhrp", "shortcut = " + ("no" if self.by_hub else "yes"))
         try:
@@ -141,6 +145,31 @@ class WarrenCopy(Warren):
 
     def version(self):
         return super().version() + ", a copy for the cipher"
+
+
+class WarrenStage(Warren):
+    """With some of the offloads only: what each is worth. The order is that in which they pay."""
+
+    def __init__(self, underlay, cipher, stage, tun_offloads, udp_offloads):
+        self.stage = stage
+        super().__init__(underlay, cipher)
+        self.tun_offloads, self.udp_offloads = tun_offloads, udp_offloads
+
+    def label(self):
+        return "stage-" + self.stage
+
+    def version(self):
+        return super().version() + ", TUN: %s, UDP: %s" % (self.tun_offloads, self.udp_offloads)
+
+
+def stages(underlay):
+    """Not among those that are compared unless asked for by name."""
+    return [WarrenStage(underlay, "aes-256-gcm", *stage) for stage in (
+        ("0", "none", "none"),
+        ("1-udp", "none", "gso gro"),
+        ("2-read", "checksum tso uso", "gso gro"),
+        ("3-tcp", "checksum tso uso coalesce-tcp", "gso gro"),
+        ("4-all", Warren.tun_offloads, Warren.udp_offloads))]
 
 
 def warrens(underlay):

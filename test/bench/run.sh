@@ -4,6 +4,7 @@
 # run on one machine: take the ratios, not the rates.
 #
 #   test/bench/run.sh [--rounds 5] [--seconds 4] [--only NAME,...] [--json FILE]
+#   test/bench/run.sh --only wireguard-go,'warren-stage-*'      one offload after the other
 #
 # What is missing on a machine (a package, a newer Debian suite) is told, and the rest is compared.
 set -euo pipefail

@@ -15,7 +15,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from underlay import Underlay  # noqa: E402
-from contenders import Plain, warrens  # noqa: E402
+from contenders import Plain, stages, warrens  # noqa: E402
 from measures import everything  # noqa: E402
 from netlab import Lab, LabError, need_root  # noqa: E402
 from others import others  # noqa: E402
@@ -26,14 +26,12 @@ def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of each measure")
-    parser.add_argument("--only", help="names of contenders, with * and ?, separated by commas")
+    parser.add_argument("--only", help="names of contenders, with * and ?, separated by commas; also 'warren-stage-*'")
     parser.add_argument("--json", default=os.path.join("build", "bench.json"))
     return parser.parse_args()
 
 
 def chosen(contenders, only):
-    if not only:
-        return contenders
     patterns = only.split(",")
     found = [c for c in contenders if any(fnmatch.fnmatchcase(c.name, p) for p in patterns)]
     if not found:
@@ -72,7 +70,9 @@ def main():
     args = arguments()
     with Lab() as lab:
         underlay = Underlay(lab)
-        contenders = chosen([Plain(underlay)] + others(underlay) + warrens(underlay), args.only)
+        contenders = [Plain(underlay)] + others(underlay) + warrens(underlay)
+        if args.only:
+            contenders = chosen(contenders + stages(underlay), args.only)
         results = {"rounds": {}, "failed": {}, "seconds": args.seconds, "cores": os.cpu_count(),
             "kernel": platform.release()}
         for c in list(contenders):
