@@ -375,6 +375,11 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.unix_path)
 
 
+# What all daemons of a run use, where a test does not say otherwise; see offloads.sh.
+OFFLOADS = {section: os.environ[variable] for section, variable in
+    (("tun", "LAB_TUN_OFFLOADS"), ("udp", "LAB_UDP_OFFLOADS")) if variable in os.environ}
+
+
 class Node:
     """One warrend. config: section -> list of "key = value" lines on top of the defaults."""
 
@@ -401,6 +406,8 @@ class Node:
             "http": ["listen = 127.0.0.1:8747"],
             "log": ["level = info"],
         }
+        for section, words in OFFLOADS.items():
+            self.set(section, "offloads = " + words)
         for section, lines in (config or {}).items():
             for line in lines:
                 self.set(section, line)
