@@ -92,23 +92,21 @@ static void take_apart(struct udp *u, struct pkt_batch *b, size_t at, struct mms
 	struct pkt common = {0};
 	uint32_t len = m->msg_hdr.msg_flags & MSG_TRUNC ? 0 : m->msg_len;
 	get_remote(m->msg_hdr.msg_name, &common.remote);
-	uint32_t step = get_control(&m->msg_hdr, &common);
+	uint32_t step = get_control(&m->msg_hdr, &common), done = 0;
 	if (step == 0)
-		step = len > 0 ? len : 1;
-	uint32_t done = 0;
+		step = len;
 	do {
-		if (b->n == b->cap) {
-			u->lost += (len - done + step - 1) / step;
-			return;
+		uint32_t n = least(len - done, step);
+		if (b->n < b->cap) {
+			struct pkt *p = pkt_place(b, b->n++, at + done);
+			p->len = n > PKT_ROOM ? 0 : n;
+			p->remote = common.remote;
+			p->local = common.local;
+			p->tos = common.tos;
+		} else {
+			u->lost++;
 		}
-		struct pkt *p = pkt_place(b, b->n++, at + done);
-		p->len = len - done < step ? len - done : step;
-		p->remote = common.remote;
-		p->local = common.local;
-		p->tos = common.tos;
-		done += p->len;
-		if (p->len > PKT_ROOM)
-			p->len = 0;
+		done += n;
 	} while (done < len);
 }
 

@@ -28,10 +28,11 @@
 #define BATCH    (1024 * 1024)
 #define OUT      2048
 
-/* ---- A kernel that refuses trains ------------------------------------------------------------ */
+/* ---- A kernel that refuses trains, and one that lies ------------------------------------------ */
 
 static bool refuse_trains;
 static unsigned refusals;
+static const struct virtio_net_hdr *lie; /* the header of what is read */
 
 ssize_t __real_writev(int fd, const struct iovec *iov, int n);
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int n);
@@ -39,12 +40,25 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int n);
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int n)
 {
 	const struct virtio_net_hdr *h = iov[0].iov_base;
+	if (iov[0].iov_len == sizeof *h && h->gso_type != 0)
+		assert_in_range(h->hdr_len, h->csum_start + UDP_HDR_LEN, 120);
 	if (refuse_trains && iov[0].iov_len == sizeof *h && h->gso_type != 0) {
 		refusals++;
 		errno = EINVAL;
 		return -1;
 	}
 	return __real_writev(fd, iov, n);
+}
+
+ssize_t __real_read(int fd, void *out, size_t len);
+ssize_t __wrap_read(int fd, void *out, size_t len);
+
+ssize_t __wrap_read(int fd, void *out, size_t len)
+{
+	ssize_t n = __real_read(fd, out, len);
+	if (n > (ssize_t)sizeof *lie && lie)
+		memcpy(out, lie, sizeof *lie);
+	return n;
 }
 
 /* ---- The reflector --------------------------------------------------------------------------- */
@@ -488,6 +502,47 @@ static void test_down(void **state)
 	close_device(&f);
 }
 
+/* Whatever a header says of a packet stays within the packet, and is no train without a length. */
+static void test_lies(void **state)
+{
+	(void)state;
+	static const struct {
+		struct virtio_net_hdr h;
+		uint8_t type;
+	} rows[] = {
+		{{.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = UINT16_MAX}, PKT_PLAIN},
+		{{.gso_type = VIRTIO_NET_HDR_GSO_TCPV4}, PKT_PLAIN},
+		{{.gso_type = VIRTIO_NET_HDR_GSO_UDP, .gso_size = 1}, PKT_PLAIN},
+		{{.gso_type = VIRTIO_NET_HDR_GSO_ECN, .gso_size = 1}, PKT_PLAIN},
+		{{.gso_type = VIRTIO_NET_HDR_GSO_TCPV6, .gso_size = UINT16_MAX}, PKT_TCP},
+		{{.hdr_len = UINT16_MAX, .csum_start = UINT16_MAX}, PKT_PLAIN},
+	};
+	struct fixture f;
+	open_device(&f, TUN_OFFLOADS);
+	for (unsigned q = 0; q < QUEUES; q++)
+		while (tun_read(f.tun, q, &f.in, SIZE_MAX) > 0)
+			;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		int fd = bound(SOCK_DGRAM, "10.77.0.1", 0), n = 0;
+		assert_int_equal(towards(fd, "10.77.0.9"), 0);
+		assert_int_equal(send(fd, "lie", 3, 0), 3);
+		lie = &rows[i].h;
+		for (unsigned q = 0; q < QUEUES && n == 0; q++)
+			n = tun_read(f.tun, q, &f.in, SIZE_MAX);
+		lie = NULL;
+		assert_int_equal(n, 1);
+		const struct pkt *p = &f.in.v[0];
+		assert_int_equal(p->len, 31);
+		assert_int_equal(p->gso_type, rows[i].type);
+		assert_int_equal(p->gso_size, rows[i].type == PKT_PLAIN ? 0 : rows[i].h.gso_size);
+		assert_true(p->l4_off <= p->len);
+		assert_int_equal(p->hdr_len, 0);
+		assert_int_equal(p->flags, rows[i].h.flags ? PKT_CSUM_PARTIAL : 0);
+		close(fd);
+	}
+	close_device(&f);
+}
+
 /* A batch with room for one train at a time; and one that is smaller than a train. */
 static void test_small_batches(void **state)
 {
@@ -533,6 +588,7 @@ int main(void)
 		cmocka_unit_test(test_ecn),
 		cmocka_unit_test(test_refusal),
 		cmocka_unit_test(test_down),
+		cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_small_batches),
 	};
 	return cmocka_run_group_tests_name("linux tun trains", tests, NULL, NULL);
