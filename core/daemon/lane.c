@@ -12,7 +12,9 @@
  */
 #define TURN_BYTES   (256 << 10)
 #define TURN_PACKETS 64 /* from the TUN, trains counted once */
-#define RETRY_MS     100
+/* Any message may be a train, and needs the room of one: this is for 31 of them, in pages seldom used. */
+#define UDP_ROOM (2 << 20)
+#define RETRY_MS 100
 
 static const uint8_t families[2] = {4, 6};
 
@@ -146,7 +148,7 @@ static int make_batches(struct lane *lane)
 	size_t tun_size = TURN_BYTES + PKT_TRAIN + TURN_PACKETS * (PKT_HEADROOM + PKT_TAILROOM);
 	int rc = pkt_batch_init_sized(&lane->from_tun, TURN_PACKETS, tun_size);
 	if (rc == 0)
-		rc = pkt_batch_init_sized(&lane->from_udp, PKT_BATCH, PKT_BATCH * PKT_SLOT);
+		rc = pkt_batch_init_sized(&lane->from_udp, PKT_BATCH, UDP_ROOM);
 	if (rc != 0)
 		free_batches(lane);
 	return rc;
