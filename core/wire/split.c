@@ -97,9 +97,11 @@ static void clear_l4(struct split *s)
 	}
 	s->seq = load_u32(l4 + TCP_SEQ);
 	s->tcp_flags = l4[TCP_FLAGS];
+	s->urgent = load_u16(l4 + TCP_URGENT);
 	store_u32(l4 + TCP_SEQ, 0);
 	l4[TCP_FLAGS] = 0;
 	store_u16(l4 + TCP_CHECKSUM, 0);
+	store_u16(l4 + TCP_URGENT, 0);
 }
 
 static int begin_train(struct split *s, const struct pkt *p, const struct ip_view *ip)
@@ -118,8 +120,7 @@ static int begin_train(struct split *s, const struct pkt *p, const struct ip_vie
 	const uint8_t *l4 = p->data + offset;
 	const uint8_t *field = l4 + (s->proto == IP_PROTO_TCP ? TCP_CHECKSUM : UDP_CHECKSUM);
 	/* What these mean belongs to one sequence number, not to each packet's. */
-	if (s->proto == IP_PROTO_TCP && s->count > 1 &&
-		l4[TCP_FLAGS] & (TCP_SYN | TCP_RST | TCP_URG))
+	if (s->proto == IP_PROTO_TCP && s->count > 1 && l4[TCP_FLAGS] & (TCP_SYN | TCP_RST))
 		return ERR_MALFORMED;
 
 	memcpy(s->headers, p->data, s->hdr_len);
@@ -167,8 +168,19 @@ static void fill_tcp(const struct split *s, uint8_t *tcp, uint32_t sum)
 	uint8_t flags = flags_of_next(s);
 	store_u32(tcp + TCP_SEQ, s->seq);
 	tcp[TCP_FLAGS] = flags;
-	sum += (s->seq >> 16) + (s->seq & 0xFFFF) + flags;
+	store_u16(tcp + TCP_URGENT, s->urgent);
+	sum += (s->seq >> 16) + (s->seq & 0xFFFF) + flags + s->urgent;
 	store_u16(tcp + TCP_CHECKSUM, ip_sum_finish(sum));
+}
+
+/* The urgent pointer counts from a packet's own sequence number (RFC 9293 s.3.1). */
+static void pass_urgent(struct split *s, uint32_t payload)
+{
+	if (!(s->tcp_flags & TCP_URG))
+		return;
+	if (s->urgent <= payload)
+		s->tcp_flags &= (uint8_t)~TCP_URG;
+	s->urgent = s->urgent > payload ? (uint16_t)(s->urgent - payload) : 0;
 }
 
 static void fill_udp(uint8_t *udp, uint32_t l4_len, uint32_t sum)
@@ -204,6 +216,7 @@ uint8_t *split_next(struct split *s, uint32_t *len)
 	s->next += payload;
 	s->left -= payload;
 	s->seq += payload;
+	pass_urgent(s, payload);
 	s->done++;
 	return ip;
 }

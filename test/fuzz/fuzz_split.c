@@ -88,7 +88,8 @@ static struct shape read_shape(struct reader *r)
 	s.seq = read_u32(r);
 	s.ack = read_u32(r);
 	s.window = read_u16(r);
-	s.flags = read_u8(r) & (uint8_t) ~(TCP_SYN | TCP_RST | TCP_URG);
+	s.urgent = s.window;
+	s.flags = read_u8(r) & (uint8_t) ~(TCP_SYN | TCP_RST);
 	s.fill = read_u8(r);
 	s.payload = read_u16(r);
 	return s;

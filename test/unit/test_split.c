@@ -167,6 +167,32 @@ static void flags_go_where_they_belong(void **state)
 	check_train(m, s, 3000);
 }
 
+/* Those up to the urgent data say where it ends, each from its own first byte. */
+static void urgent_pointers(void **state)
+{
+	struct memory *m = *state;
+	static const uint16_t pointers[] = {0, 1, 999, 1000, 1001, 2000, 2001, 2999, 3000, 0xFFFF};
+	struct shape s = shape_of(false, false, 3000);
+	for (size_t i = 0; i < sizeof pointers / sizeof *pointers; i++) {
+		s.urgent = pointers[i];
+		s.flags = TCP_ACK; /* nothing is meant by it */
+		check_train(m, s, 1000);
+		s.flags = TCP_ACK | TCP_URG;
+		check_train(m, s, 1000);
+	}
+	static const uint16_t wanted[3] = {1500, 500, 0};
+	s.urgent = 1500;
+	struct pkt p = shape_from_tun(&s, m->train, 1000);
+	struct split split;
+	uint32_t len;
+	assert_int_equal(split_begin(&split, &p), 0);
+	for (int k = 0; k < 3; k++) {
+		const uint8_t *ip = split_next(&split, &len);
+		assert_int_equal(load_u16(ip + 20 + TCP_URGENT), wanted[k]);
+		assert_int_equal(ip[20 + TCP_FLAGS], TCP_ACK | (wanted[k] ? TCP_URG : 0));
+	}
+}
+
 static void ecn_is_kept(void **state)
 {
 	for (uint8_t ecn = 0; ecn < 4; ecn++) {
@@ -431,7 +457,7 @@ static void fragments_are_no_trains(void **state)
 static void flags_that_no_train_has(void **state)
 {
 	struct memory *m = *state;
-	static const uint8_t flags[] = {TCP_SYN, TCP_RST, TCP_URG};
+	static const uint8_t flags[] = {TCP_SYN, TCP_RST};
 	for (size_t i = 0; i < sizeof flags; i++) {
 		struct shape s = shape_of(false, false, 3000);
 		s.flags |= flags[i];
@@ -448,6 +474,7 @@ int main(void)
 		cmocka_unit_test(trains_of_one),
 		cmocka_unit_test(options_and_extension_headers_are_repeated),
 		cmocka_unit_test(flags_go_where_they_belong),
+		cmocka_unit_test(urgent_pointers),
 		cmocka_unit_test(ecn_is_kept),
 		cmocka_unit_test(zero_checksums),
 		cmocka_unit_test(a_routing_header_is_believed),

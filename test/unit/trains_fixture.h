@@ -83,6 +83,17 @@ static inline size_t twin_segments(size_t len, size_t headers, size_t gso)
 	return n;
 }
 
+/* The urgent pointer of a packet so many bytes further on. */
+static inline void twin_urgent(uint8_t *tcp, size_t further)
+{
+	uint16_t urgent = load_u16(tcp + 18);
+	if (further == 0 || !(tcp[13] & 0x20))
+		return;
+	if (urgent <= further)
+		tcp[13] &= 0xDF;
+	store_u16(tcp + 18, urgent > further ? (uint16_t)(urgent - further) : 0);
+}
+
 /* Segment k of a train; returns its length. */
 static inline size_t twin_segment(const uint8_t *train, size_t len, size_t l4, size_t headers,
 	bool udp, size_t gso, size_t k, uint8_t *out)
@@ -99,6 +110,7 @@ static inline size_t twin_segment(const uint8_t *train, size_t len, size_t l4, s
 			out[l4 + 13] &= 0x7F; /* CWR */
 		if (k + 1 < n)
 			out[l4 + 13] &= 0xF6; /* FIN, PSH */
+		twin_urgent(out + l4, k * gso);
 	}
 	twin_set_length(out, headers + payload, l4, udp);
 	twin_finish(out, headers + payload, l4, udp);
