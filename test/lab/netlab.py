@@ -710,15 +710,16 @@ class Site:
 
 class World:
     """
-    underlay, overlay: 4 or 6; dual: both families on the underlay, the hub known by one. nat: a kind for all sites, or one a site. prefixes: what the spokes'
+    underlay: 4 or 6; overlay: 4, 6 or "both"; dual: both families on the underlay, the hub known by one. nat: a kind for all sites, or one a site. prefixes: what the spokes'
     `prefix =` lines say: "lan" (their LAN) or None (no lines). advertise: the hub tells the spokes
     to send it what is for any LAN.
     """
 
     def __init__(self, lab, sites=("a", "b"), underlay=4, overlay=4, dual=False, nat="drop",
             prefixes="lan", hub_workers=2, hub_config=None, spoke_config=None, advertise=True):
-        self.lab, self.underlay, self.overlay = lab, underlay, overlay
+        self.lab, self.underlay = lab, underlay
         self.families = {4, 6} if dual else {underlay}
+        self.inner = (4, 6) if overlay == "both" else (overlay,)
         self.warrend, self.warren = binaries()
         self.inet = lab.ns("internet")
         self.inet.ip("link add br0 type bridge", "link set br0 up")
@@ -733,8 +734,8 @@ class World:
         self.hub_endpoint = "203.0.113.1:%d" % PORT if underlay == 4 else "[2001:db8::1]:%d" % PORT
         self.hub2 = None
         self.hub = Node(self, self.hub_ns, "hub", {"udp": ["workers = %d" % hub_workers]})
-        if advertise:
-            self.hub.set("nhrp", "advertise = " + (LANS4 if overlay == 4 else LANS6))
+        for family in self.inner if advertise else ():
+            self.hub.set("nhrp", "advertise = " + (LANS4 if family == 4 else LANS6))
         for section, lines in (hub_config or {}).items():
             for line in lines:
                 self.hub.set(section, line)
@@ -744,10 +745,10 @@ class World:
         for name, site in self.sites.items():
             node = Node(self, site.ns, name, spoke_config)
             node.site = site
-            lan = site.lan4 if overlay == 4 else site.lan6
-            if prefixes == "lan":
+            lans = [site.lan4 if family == 4 else site.lan6 for family in self.inner]
+            for lan in lans if prefixes == "lan" else ():
                 node.set("nhrp", "prefix = " + lan)
-            self.ca.issue(node, "spoke", self._addresses(str(10 + site.number)), [lan])
+            self.ca.issue(node, "spoke", self._addresses(str(10 + site.number)), lans)
             self.spokes[name] = node
 
     def connect(self):
@@ -761,7 +762,8 @@ class World:
                         here.ip("route add 10.%d.0.0/24 via %s" % (site.number, site.public4))
 
     def _addresses(self, last):
-        return [OVERLAY4 + last + "/24"] if self.overlay == 4 else [OVERLAY6 + last + "/64"]
+        return [OVERLAY4 + last + "/24" if family == 4 else OVERLAY6 + last + "/64"
+            for family in self.inner]
 
     def attach(self, ns, device, address4, address6):
         """Puts a namespace on the public segment."""
@@ -775,14 +777,14 @@ class World:
     def nodes(self):
         return [self.hub] + [self.hub2] * bool(self.hub2) + list(self.spokes.values())
 
-    def overlay_of(self, name):
+    def overlay_of(self, name, family=None):
         """Overlay address of "hub" or a site."""
         last = "1" if name == "hub" else str(10 + self.sites[name].number)
-        return (OVERLAY4 if self.overlay == 4 else OVERLAY6) + last
+        return (OVERLAY4 if (family or self.inner[0]) == 4 else OVERLAY6) + last
 
-    def host_of(self, name):
+    def host_of(self, name, family=None):
         site = self.sites[name]
-        return site.host4 if self.overlay == 4 else site.host6
+        return site.host4 if (family or self.inner[0]) == 4 else site.host6
 
     def second_hub(self):
         """A second hub, known to all by the bundle after the first one. To be made before the start."""
@@ -792,7 +794,8 @@ class World:
             if site.nat == "none":
                 ns.ip("route add 10.%d.0.0/24 via %s" % (site.number, site.public4))
         self.hub2 = Node(self, ns, "hub2")
-        self.hub2.set("nhrp", "advertise = " + (LANS4 if self.overlay == 4 else LANS6))
+        for family in self.inner:
+            self.hub2.set("nhrp", "advertise = " + (LANS4 if family == 4 else LANS6))
         self.ca.issue(self.hub2, "hub", self._addresses("2"))
         self.ca.bundle([(self.hub, self.hub_endpoint), (self.hub2, "203.0.113.2:%d" % PORT)])
         return self.hub2
