@@ -11,7 +11,7 @@
 
 #define READ_MAX     100000
 #define NARROW_BYTES 20000
-#define URGENT_EACH  32 /* writes */
+#define URGENT_EACH  3 /* writes */
 #define TOS_EACH     16
 
 enum { FORTH, BACK }; /* streams of a connection, and what is drawn for each */
