@@ -10,7 +10,7 @@
 
 #define AMPLIFICATION    3
 #define PROBES           5
-#define INITIATION_TRIES 9 /* copies in a burst of 20 s */
+#define INITIATION_TRIES 10 /* copies in a burst of 20 s, when all intervals are short */
 
 #define BROKEN(n, ...) sim_fail((n)->sim, __FILE__, __LINE__, __VA_ARGS__)
 
