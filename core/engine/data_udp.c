@@ -3,6 +3,7 @@
 
 #include "core/engine/data_private.h"
 #include "core/route/multicast.h"
+#include "core/wire/control.h"
 #include "core/wire/gre.h"
 #include "core/wire/ip.h"
 
@@ -217,6 +218,13 @@ static void open_run(struct worker *w, struct session *s, uint8_t lane_number, s
 	atomic_flag_clear_explicit(&lane->busy, memory_order_release);
 }
 
+static bool is_challenge(const struct pkt *p)
+{
+	uint16_t protocol;
+	return gre_inner_read(p->data, p->len, &protocol) && protocol == GRE_PROTO_CONTROL &&
+		p->len > GRE_PLAIN_LEN && p->data[GRE_PLAIN_LEN] == CONTROL_PATH_CHALLENGE;
+}
+
 /* What the control loop must know of a run: the first packet of a session, a new endpoint. */
 static void report_run(struct worker *w, struct session *s, const struct pkt *newest, uint64_t now)
 {
@@ -235,6 +243,7 @@ static void report_run(struct worker *w, struct session *s, const struct pkt *ne
 	}
 	if (!ev)
 		return;
+	ev->asks = is_challenge(newest);
 	ev->len = (uint16_t)(SEALED_HEADER_LEN + newest->len + s->rx.aead->tag_len);
 	ring_push(&w->events);
 }

@@ -323,8 +323,8 @@ static void handle_event(struct engine *e, struct event *ev, uint64_t now)
 				&e->peers, p, ev->data, ev->len, &ev->remote, &ev->local, now);
 		break;
 	case EVENT_PATH:
-		if (p)
-			frames_challenge(&e->peers, p, &ev->remote, &ev->local, ev->len, now);
+		if (p && !(ev->asks && roam_is_beside(&e->peers, p, &ev->remote)))
+			roam_challenge(&e->peers, p, &ev->remote, &ev->local, ev->len, now);
 		break;
 	case EVENT_UNKNOWN:
 		connect_unknown(&e->peers, ev->local_index, ev->len, &ev->remote, &ev->local, now);

@@ -39,6 +39,7 @@ enum event_type {
 
 struct event {
 	uint8_t type;         /* enum event_type */
+	bool asks;            /* PATH: the packet is a PATH_CHALLENGE */
 	uint16_t protocol;    /* PACKET: inner GRE protocol */
 	uint16_t len;         /* of data; CONFIRMED, PATH, UNKNOWN: bytes of UDP payload, no data */
 	uint32_t session;     /* id of the session, where there is one */

@@ -5,10 +5,6 @@
 
 #include <string.h>
 
-#define CHALLENGE_NS  (3 * NS_PER_S)
-#define MOVE_GAP_NS   NS_PER_S
-#define MOVES_NS      (10 * NS_PER_S) /* six changes of endpoint a minute */
-#define MOVES         6
 #define DATAGRAM_NS   UINT64_C(50000) /* a bundle for all goes out at 20,000 datagrams a second */
 #define REPEAT_NS     NS_PER_S
 #define REPEAT_MAX_NS (8 * NS_PER_S)
@@ -22,11 +18,7 @@ static uint64_t on_the_wire(const struct peers *t, const struct peer *p, size_t 
 	return (uint64_t)(SEALED_HEADER_LEN + GRE_PLAIN_LEN + len + tag);
 }
 
-/*
- * To a place that has not shown itself no more than it has paid for: `credit` bytes, of which this is
- * taken. NULL: the proven path.
- */
-static void send_frame(struct peers *t, struct peer *p, const struct endpoint *to,
+void frames_send(struct peers *t, struct peer *p, const struct endpoint *to,
 	const struct ip_addr *from, uint64_t *credit, const struct control_frame *frame,
 	uint64_t now)
 {
@@ -44,102 +36,13 @@ static void send_frame(struct peers *t, struct peer *p, const struct endpoint *t
 
 static void reply(struct peers *t, struct peer *p, const struct control_frame *frame, uint64_t now)
 {
-	send_frame(t, p, &p->endpoint, &p->local, NULL, frame, now);
+	frames_send(t, p, &p->endpoint, &p->local, NULL, frame, now);
 }
 
 void frames_close(struct peers *t, struct peer *p, uint8_t reason, uint64_t now)
 {
 	struct control_frame frame = {.type = CONTROL_CLOSE, .u.close = {.reason = reason}};
 	reply(t, p, &frame, now);
-}
-
-/* ---- Path validation ------------------------------------------------------------------------ */
-
-static uint64_t challenge_gap(const struct peer *p)
-{
-	return p->rtt_ns ? p->rtt_ns * 2 : NS_PER_S / 2;
-}
-
-static void ask(struct peers *t, struct peer *p, uint64_t now)
-{
-	struct challenge *c = &p->challenge;
-	struct control_frame frame = {.type = CONTROL_PATH_CHALLENGE};
-	memcpy(frame.u.path.token, c->token, sizeof frame.u.path.token);
-	c->asked = now;
-	send_frame(t, p, &c->to, &c->from, &c->credit, &frame, now);
-}
-
-/* Not more often than this does anybody move for good reasons. */
-static bool may_move(const struct peer *p, uint64_t now)
-{
-	struct bucket look = p->moves;
-	return p->up_due || p->path == PATH_NONE ||
-		((p->moved == 0 || now - p->moved >= MOVE_GAP_NS) &&
-			bucket_take(&look, MOVES_NS, MOVES, now));
-}
-
-void frames_challenge(struct peers *t, struct peer *p, const struct endpoint *from,
-	const struct ip_addr *local, size_t len, uint64_t now)
-{
-	struct challenge *c = &p->challenge;
-	if ((p->path != PATH_NONE && endpoint_equal(from, &p->endpoint)) ||
-		t->ops.is_overlay(t->ops.ctx, &from->addr) || !may_move(p, now))
-		return;
-	bool same = c->active && now - c->started < CHALLENGE_NS && endpoint_equal(from, &c->to);
-	if (!same) {
-		*c = (struct challenge){.active = true, .to = *from, .started = now};
-		t->env->random(t->env->ctx, c->token, sizeof c->token);
-	}
-	c->from = *local;
-	c->credit +=
-		(uint64_t)len * 3 / 2; /* the other half is for answers: three for one in all */
-	if (!same || now - c->asked >= challenge_gap(p))
-		ask(t, p, now);
-	if (!timer_armed(&p->timer) || p->timer.deadline > now + challenge_gap(p))
-		timer_arm(t->timers, &p->timer, now + challenge_gap(p));
-}
-
-bool frames_challenge_tick(struct peers *t, struct peer *p, uint64_t now, uint64_t *next)
-{
-	struct challenge *c = &p->challenge;
-	if (!c->active)
-		return true;
-	if (now - c->started >= CHALLENGE_NS) {
-		/* It stays where it was; the next packet from there starts over. */
-		c->active = false;
-		bool nowhere = p->up_due && p->path == PATH_NONE;
-		if (nowhere)
-			peer_drop(t, p, "no answer to the path challenge", now);
-		return !nowhere;
-	}
-	if (now - c->asked >= challenge_gap(p))
-		ask(t, p, now);
-	uint64_t at = c->asked + challenge_gap(p), end = c->started + CHALLENGE_NS;
-	at = at < end ? at : end;
-	*next = at < *next ? at : *next;
-	return true;
-}
-
-static void path_response(struct peers *t, struct peer *p, const uint8_t token[8],
-	const struct endpoint *from, const struct ip_addr *local, uint64_t now)
-{
-	char name[64], old[ENDPOINT_TEXT_MAX], new[ENDPOINT_TEXT_MAX];
-	struct challenge *c = &p->challenge;
-	if (!c->active || now - c->started > CHALLENGE_NS || !endpoint_equal(from, &c->to) ||
-		!prim_equal(token, c->token, sizeof c->token) || !may_move(p, now))
-		return;
-	bool up_due = p->up_due;
-	c->active = p->up_due = false;
-	if (!up_due) {
-		bucket_take(&p->moves, MOVES_NS, MOVES, now);
-		p->moved = now;
-		env_log(t->env, LOG_INFO, "%s: moved from %s to %s", peer_name(p, name),
-			endpoint_format(&p->endpoint, old), endpoint_format(from, new));
-	}
-	peer_set_endpoint(t, p, from, local);
-	peer_set_path(t, p, PATH_UP, "", now);
-	if (up_due)
-		t->ops.up(t->ops.ctx, p, false, now);
 }
 
 /* ---- The bundle's transfer ------------------------------------------------------------------ */
@@ -249,6 +152,20 @@ static void receive_ack(struct peers *t, struct peer *p, const struct control_fr
 
 /* ---- Receiving ------------------------------------------------------------------------------ */
 
+/*
+ * Back where the question came from: a PONG proves the very path that was asked about. But not to another
+ * port of the path's address: a box that maps by port would show us at another port for that, see roam.c.
+ */
+static void answer(struct peers *t, struct peer *p, const struct endpoint *from,
+	const struct ip_addr *local, uint64_t *credit, const struct control_frame *frame,
+	uint64_t now)
+{
+	if (roam_is_beside(t, p, from))
+		reply(t, p, frame, now);
+	else
+		frames_send(t, p, from, local, credit, frame, now);
+}
+
 /* False: the peer is gone. */
 static bool receive_frame(struct peers *t, struct peer *p, struct control_frame *f,
 	const struct endpoint *from, const struct ip_addr *local, uint64_t *credit, uint64_t now)
@@ -260,8 +177,7 @@ static bool receive_frame(struct peers *t, struct peer *p, struct control_frame 
 		if (!(f->flags & CONTROL_FLAG_PAD_ANSWER))
 			f->u.ping.padding = 0;
 		f->flags = 0;
-		/* Back where it came from: a PONG proves the very path that was asked about. */
-		send_frame(t, p, from, local, credit, f, now);
+		answer(t, p, from, local, credit, f, now);
 		break;
 	case CONTROL_PONG:
 		liveness_pong(t, p, f->u.ping.echo, now);
@@ -280,11 +196,12 @@ static bool receive_frame(struct peers *t, struct peer *p, struct control_frame 
 		receive_ack(t, p, f);
 		break;
 	case CONTROL_PATH_CHALLENGE:
+		p->asked = now;
 		f->type = CONTROL_PATH_RESPONSE;
-		send_frame(t, p, from, local, credit, f, now);
+		answer(t, p, from, local, credit, f, now);
 		break;
 	case CONTROL_PATH_RESPONSE:
-		path_response(t, p, f->u.path.token, from, local, now);
+		roam_response(t, p, f->u.path.token, from, local, now);
 		break;
 	case CONTROL_ENROL:
 	case CONTROL_KEM:
@@ -298,7 +215,7 @@ void frames_receive(struct peers *t, struct peer *p, const uint8_t *payload, siz
 {
 	struct reader r = reader_of(payload, len);
 	struct control_frame frame;
-	/* Answers go back where the packet came from: by credit, when that is not the path. */
+	/* What is answered elsewhere than on the path is answered by credit. */
 	uint64_t once = on_the_wire(t, p, len) * 3 / 2;
 	bool proven = p->path != PATH_NONE && endpoint_equal(from, &p->endpoint);
 	while (control_next(&r, &frame) > 0)

@@ -279,9 +279,14 @@ static void keepalive(struct peers *t, struct peer *p, uint64_t now, uint64_t *n
 	tx = tx > p->control_tx_ns ? tx : p->control_tx_ns;
 	if (t->is_hub && !p->hub)
 		return; /* spokes keep their mappings open themselves */
+	bool warm = roam_keeps_warm(t, p, now);
+	if (warm)
+		tx = p->warmed; /* what goes to the path keeps no other place open */
 	if (now >= tx + p->keepalive_gap) {
 		p->keepalive_gap = env_jitter(t->env, KEEPALIVE_NS, 10);
 		peer_send(t, p, GRE_PROTO_KEEPALIVE, (const uint8_t[8]){0}, 8, now);
+		if (warm)
+			roam_warm(t, p, now);
 		tx = now;
 	}
 	sooner(next, tx + p->keepalive_gap);
@@ -345,7 +350,7 @@ void liveness_fire(void *owner, struct timer *timer, uint64_t now)
 		if (p->init.active)
 			sooner(&next, p->init.next);
 	}
-	if (peer_has_session(p) && !frames_challenge_tick(t, p, now, &next))
+	if (peer_has_session(p) && !roam_tick(t, p, now, &next))
 		return;
 	if (peer_has_session(p)) {
 		peer_follow(t, p);

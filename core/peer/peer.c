@@ -217,6 +217,7 @@ void peer_set_endpoint(
 	struct peers *t, struct peer *p, const struct endpoint *to, const struct ip_addr *from)
 {
 	t->changed |= !endpoint_equal(&p->endpoint, to);
+	roam_leave(p, to);
 	p->endpoint = *to;
 	p->local = *from;
 	if (p->hub)
@@ -271,12 +272,15 @@ static bool keep_old(
 static void settle_path(struct peers *t, struct peer *p, const struct endpoint *from,
 	const struct ip_addr *local, bool proven, size_t len, bool rekey, uint64_t now)
 {
+	/* A handshake tells nothing new of a port that is known, and beside the path. */
+	if (p->path == PATH_UP && endpoint_equal(from, &p->beside))
+		proven = false;
 	if (proven || (p->path != PATH_NONE && endpoint_equal(from, &p->endpoint))) {
 		peer_set_endpoint(t, p, from, local);
 		p->challenge.active = false;
 		peer_set_path(t, p, PATH_UP, "", now);
 	} else {
-		frames_challenge(t, p, from, local, len, now);
+		roam_challenge(t, p, from, local, len, now);
 	}
 	p->up_due = p->path != PATH_UP;
 	if (p->up_due)

@@ -12,6 +12,7 @@
 #include "core/peer/admit.h"
 #include "core/peer/session.h"
 #include "core/trust/trust.h"
+#include "core/wire/control.h"
 #include "core/wire/gre.h"
 
 /*
@@ -22,7 +23,8 @@
  *   connect.c   handshakes of both roles, cookies, RESET
  *   admit.c     how much of that strangers may ask for
  *   liveness.c  timers of one peer: retransmission, rekey, keepalive, dead-peer detection
- *   frames.c    control frames: PING, PATH_CHALLENGE, CLOSE, the bundle's transfer
+ *   frames.c    control frames: PING, CLOSE, the bundle's transfer
+ *   roam.c      where the peer is now: PATH_CHALLENGE, moves
  *   punch.c     candidates, probes
  *   hubs.c      the hubs of the bundle: who they are, which one is preferred
  *   resume.c    after a sleep, and when our own addresses change
@@ -30,6 +32,7 @@
  */
 #define PEER_NONE          UINT32_MAX
 #define PEER_ENDPOINTS_MAX 8
+#define PEER_FORMER        4
 #define PUNCH_CANDIDATES   8
 #define PUNCH_MAX          256
 #define HALF_OPEN_NS       (10 * NS_PER_S)
@@ -63,11 +66,14 @@ struct initiation {
  */
 struct challenge {
 	bool active;
-	uint8_t token[8];
+	uint8_t token[8], path_token[8]; /* the second: for the path itself, when it is asked too */
 	struct endpoint to;
 	struct ip_addr from;
 	uint64_t started, asked; /* when it was first and last asked */
 	uint64_t credit;         /* bytes that may still be sent there */
+	uint64_t answered;       /* when it was first; 0 = not yet */
+	bool from_there;         /* an answer came from the very port */
+	bool path_answered;
 };
 
 struct peer {
@@ -118,8 +124,15 @@ struct peer {
 	uint64_t up_since;
 	struct ip_addr local;
 	struct challenge challenge;
-	bool up_due;    /* keys are there, but no path yet */
-	uint64_t moved; /* when its endpoint changed last */
+	struct endpoint beside; /* the port that it sends from, while we stay; family 0 = none */
+	uint64_t stays_until;   /* until then it is not looked at again */
+	struct endpoint former[PEER_FORMER]; /* where we have sent to before, newest first */
+	uint64_t
+		asked; /* when it last challenged us: it sees us elsewhere than where it sends; 0 */
+	uint64_t warmed; /* when the former places were last sent to for that reason */
+	bool up_due;     /* keys are there, but no path yet */
+	uint64_t moved;  /* when its endpoint changed last */
+	bool yielded;    /* then we went after it, though the path worked */
 	struct bucket moves;
 
 	uint64_t control_tx_ns; /* last sealed packet sent by the control loop */
@@ -313,11 +326,13 @@ void liveness_pong(struct peers *t, struct peer *p, const uint8_t echo[8], uint6
 
 void frames_receive(struct peers *t, struct peer *p, const uint8_t *payload, size_t len,
 	const struct endpoint *from, const struct ip_addr *local, uint64_t now);
-/* The newest packet of its lane, of len bytes, came from elsewhere: asks that place to answer. */
-void frames_challenge(struct peers *t, struct peer *p, const struct endpoint *from,
-	const struct ip_addr *local, size_t len, uint64_t now);
-/* Asks again, or gives up; *next: when to look again. False: the peer is gone, it had no other path. */
-bool frames_challenge_tick(struct peers *t, struct peer *p, uint64_t now, uint64_t *next);
+/*
+ * Seals and sends a frame to a place that has not shown itself: no more than it has paid for, `credit`
+ * bytes, of which this is taken. NULL: a proven place.
+ */
+void frames_send(struct peers *t, struct peer *p, const struct endpoint *to,
+	const struct ip_addr *from, uint64_t *credit, const struct control_frame *frame,
+	uint64_t now);
 void frames_send_bundle(struct peers *t, struct peer *p, uint64_t now);
 /*
  * To be sent at that time. How long the next peer is to wait after it, so that thousands of them do not
@@ -325,6 +340,24 @@ void frames_send_bundle(struct peers *t, struct peer *p, uint64_t now);
  */
 uint64_t frames_queue_bundle(struct peers *t, struct peer *p, uint64_t at);
 void frames_close(struct peers *t, struct peer *p, uint8_t reason, uint64_t now);
+
+/* ---- roam.c --------------------------------------------------------------------------------- */
+
+/* The newest packet of its lane, of len bytes, came from elsewhere: asks that place to answer. */
+void roam_challenge(struct peers *t, struct peer *p, const struct endpoint *from,
+	const struct ip_addr *local, size_t len, uint64_t now);
+void roam_response(struct peers *t, struct peer *p, const uint8_t token[8],
+	const struct endpoint *from, const struct ip_addr *local, uint64_t now);
+/* Asks again, decides, or gives up; *next: when to look again. False: the peer is gone, it had no other path. */
+bool roam_tick(struct peers *t, struct peer *p, uint64_t now, uint64_t *next);
+/* Another port of the address where a direct path leads, and that path is up? */
+bool roam_is_beside(const struct peers *t, const struct peer *p, const struct endpoint *e);
+/* Its endpoint is about to become another one. */
+void roam_leave(struct peer *p, const struct endpoint *to);
+/* Does it send to one of the mappings that we made by sending to its former places? */
+bool roam_keeps_warm(const struct peers *t, const struct peer *p, uint64_t now);
+/* Sends there, so that they stay open. */
+void roam_warm(struct peers *t, struct peer *p, uint64_t now);
 
 /* ---- resume.c ------------------------------------------------------------------------------- */
 

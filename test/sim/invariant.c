@@ -197,6 +197,8 @@ static bool is_proven(struct node *n, struct invariant_end *end)
 	for (uint32_t i = 0; !end->proven && i < n->engine->peers.n_fresh; i++) {
 		const struct peer *p = peer_at(&n->engine->peers, i);
 		end->proven = p && peer_has_session(p) && endpoint_equal(&p->endpoint, &end->at);
+		for (unsigned k = 0; p && k < PEER_FORMER; k++)
+			end->proven |= endpoint_equal(&p->former[k], &end->at);
 	}
 	return end->proven;
 }

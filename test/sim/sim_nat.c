@@ -240,6 +240,157 @@ static void short_mapping_timeouts(struct sim *s)
 	CHECK(s, endpoint_equal(&before, &after));
 }
 
+/* ---- Filtering that is laxer than the mapping ------------------------------------------------ */
+
+/*
+ * A port for each destination (or each address), and more let in than was sent to: what one end sends to
+ * decides where the other one sees it. Two such boxes by port have no pair of ports that answer each other.
+ */
+static const struct lax {
+	const char *name;
+	enum nat_behaviour mapping, filtering;
+} lax[] = {
+	{"address/any", NAT_ADDRESS_DEPENDENT, NAT_ENDPOINT_INDEPENDENT},
+	{"port/any", NAT_ADDRESS_AND_PORT_DEPENDENT, NAT_ENDPOINT_INDEPENDENT},
+	{"port/address", NAT_ADDRESS_AND_PORT_DEPENDENT, NAT_ADDRESS_DEPENDENT},
+};
+
+struct lax_pair {
+	struct world *w;
+	struct node *n[2];
+	struct peer_view at[2]; /* where each has the other one */
+	unsigned moves[2];
+};
+
+static struct lax_pair lax_up(struct sim *s, const struct lax *a, const struct lax *b)
+{
+	struct lax_pair p = {.w = world_new(s, RTT)};
+	const struct lax *kinds[] = {a, b};
+	static const char *const names[] = {"alice", "bob"};
+	static const char *const addresses[] = {"10.0.0.11/24", "10.0.0.12/24"};
+	p.w->families = 4;
+	world_hub(p.w, "hub", "10.0.0.1/24");
+	for (unsigned i = 0; i < 2; i++) {
+		struct nat_config box = {.mapping = kinds[i]->mapping,
+			.filtering = kinds[i]->filtering,
+			.timeout_ns = S(30)};
+		p.n[i] = world_spoke_behind(p.w, names[i], addresses[i], &box);
+	}
+	world_up(p.w);
+	return p;
+}
+
+static void lax_run(struct sim *s, struct lax_pair *p, uint64_t ns)
+{
+	for (uint64_t end = s->now + ns; s->now < end;) {
+		sim_run(s, MS(10));
+		for (unsigned i = 0; i < 2; i++) {
+			struct peer_view v;
+			if (!node_peer(p->n[i], p->n[!i]->name, &v) ||
+				endpoint_equal(&v.endpoint, &p->at[i].endpoint))
+				continue;
+			p->moves[i] += p->at[i].endpoint.port != 0;
+			p->at[i] = v;
+		}
+	}
+}
+
+/* Only what is let in by address alone cannot be opened: no port towards the other end is known. */
+static bool lax_opens(const struct lax *a, const struct lax *b)
+{
+	return strcmp(a->name, "port/address") != 0 || strcmp(b->name, "port/address") != 0;
+}
+
+/* Over rekeys, and longer than the boxes remember: direct, at rest, and nothing lost. */
+static void lax_boxes(struct sim *s)
+{
+	for (unsigned i = 0; i < 9; i++) {
+		const struct lax *a = &lax[i / 3], *b = &lax[i % 3];
+		struct lax_pair p = lax_up(s, a, b);
+		struct flow *f = flow_ping(p.n[0], p.n[1], 4, MS(50), 0);
+		struct flow *g = flow_ping(p.n[1], p.n[0], 4, MS(50), 0);
+		lax_run(s, &p, S(10));
+		unsigned early = p.moves[0] + p.moves[1];
+		lax_run(s, &p, S(390));
+		unsigned moves = p.moves[0] + p.moves[1];
+		CHECK_EQ(s, node_direct(p.n[0], p.n[1]), lax_opens(a, b));
+		CHECK_EQ(s, node_direct(p.n[1], p.n[0]), lax_opens(a, b));
+		unsigned boxes = nat_count(p.n[0]->nat) + nat_count(p.n[1]->nat);
+		flow_stop(f);
+		flow_finish(g);
+		sim_note(s, "%s x %s: %u moves in 10 s, %u in 400 s, %u lost, %u mappings", a->name,
+			b->name, early, moves, flow_lost(f) + flow_lost(g), boxes);
+		CHECK_EQ(s, flow_lost(f), 0);
+		CHECK_EQ(s, flow_lost(g), 0);
+		CHECK_RANGE(s, early, 0, 4);
+		CHECK_EQ(s, moves, early);
+		CHECK_RANGE(s, boxes, 2, 12);
+		if (lax_opens(a, b))
+			CHECK_RANGE(s, flow_first_direct(f), 0, S(1));
+		world_down(p.w);
+	}
+}
+
+/* Packets now and then, and one way: what nobody sends to must be kept open all the same. */
+static void lax_boxes_idle(struct sim *s)
+{
+	for (unsigned i = 0; i < 18; i++) {
+		const struct lax *a = &lax[i / 2 / 3], *b = &lax[i / 2 % 3];
+		if (!lax_opens(a, b))
+			continue;
+		struct lax_pair p = lax_up(s, a, b);
+		struct node *from = p.n[i % 2], *to = p.n[!(i % 2)];
+		struct flow *f = flow_ping(from, to, 4, S(45), 0);
+		lax_run(s, &p, S(300));
+		flow_stop(f);
+		f = flow_start(from, to, INNER_UDP, i % 2 ? "10.0.0.12" : "10.0.0.11",
+			i % 2 ? "10.0.0.11" : "10.0.0.12", MS(50), 0);
+		lax_run(s, &p, S(100));
+		flow_finish(f);
+		sim_note(s, "%s x %s: %u and %u moves, %u lost", a->name, b->name, p.moves[0],
+			p.moves[1], flow_lost(f));
+		CHECK_EQ(s, flow_lost(f), 0);
+		CHECK(s, node_direct(from, to));
+		CHECK_RANGE(s, p.moves[0] + p.moves[1], 0, 6);
+		world_down(p.w);
+	}
+}
+
+/* Either box restarts: what it had mapped is dead, and the far end is there as soon as it has asked. */
+static void lax_box_rebinds(struct sim *s)
+{
+	for (unsigned i = 0; i < 18; i++) {
+		const struct lax *a = &lax[i / 2 / 3], *b = &lax[i / 2 % 3];
+		if (!lax_opens(a, b))
+			continue;
+		struct lax_pair p = lax_up(s, a, b);
+		struct flow *f =
+			flow_start(p.n[0], p.n[1], INNER_UDP, "10.0.0.11", "10.0.0.12", MS(10), 0);
+		struct flow *g =
+			flow_start(p.n[1], p.n[0], INNER_UDP, "10.0.0.12", "10.0.0.11", MS(10), 0);
+		lax_run(s, &p, S(20));
+		nat_rebind(p.n[i % 2]->nat);
+		uint64_t then = s->now;
+		lax_run(s, &p, S(100));
+		flow_stop(f);
+		flow_finish(g);
+		/*
+		 * The first packet from the new place, the question and its answer. New places are looked
+		 * at each 100 ms, and the port that one has decided not to follow is one of them.
+		 */
+		uint64_t by = then + MS(10) + RTT / 2 + MS(100) + RTT + MS(50);
+		uint64_t last = flow_last_lost(f, 0, s->now), last_g = flow_last_lost(g, 0, s->now);
+		last = last > last_g ? last : last_g;
+		sim_note(s, "%s x %s: lost until %.0f ms after it, %u and %u moves", a->name,
+			b->name, last ? (double)(last - then) / 1e6 : 0.0, p.moves[0], p.moves[1]);
+		CHECK_RANGE(s, last, 0, by);
+		CHECK_RANGE(s, p.moves[0] + p.moves[1], 0, 8);
+		CHECK(s, node_direct(p.n[0], p.n[1]));
+		CHECK(s, node_direct(p.n[1], p.n[0]));
+		world_down(p.w);
+	}
+}
+
 static const struct sim_case cases[] = {
 	{"matrix-none", row_none},
 	{"matrix-full-cone", row_full_cone},
@@ -255,6 +406,9 @@ static const struct sim_case cases[] = {
 	{"provider-nat-without-hairpin", provider_nat_without_hairpin},
 	{"many-behind-one-box", many_behind_one_box},
 	{"short-mapping-timeouts", short_mapping_timeouts},
+	{"lax-boxes", lax_boxes},
+	{"lax-boxes-idle", lax_boxes_idle},
+	{"lax-box-rebinds", lax_box_rebinds},
 };
 
 SIM_MAIN(cases, 1)

@@ -169,6 +169,62 @@ static void replayed_data(struct sim *s)
 	CHECK_EQ(s, flow_lost(f), 0); /* a second delivery would have failed already */
 }
 
+/* On the way between two spokes: user data seems to come from another port at times, and what is sent there is passed on. */
+struct shifter {
+	struct sim *s;
+	struct node *n[2];
+	unsigned shifted, passed;
+};
+
+#define SHIFTED_PORT 6666
+
+static bool shift(void *ctx, struct host *to, struct dgram *d)
+{
+	struct shifter *x = ctx;
+	bool between = (d->origin == x->n[0]->host && to == x->n[1]->host) ||
+		(d->origin == x->n[1]->host && to == x->n[0]->host);
+	if (!between || gre_classify(d->data, d->len) != GRE_SEALED)
+		return true;
+	if (d->dst.port == SHIFTED_PORT) {
+		d->dst.port = to->port;
+		x->passed++;
+	} else if ((d->data[7] & 15) != 0 && rng_chance(&x->s->rng, 200000)) {
+		d->src.port = SHIFTED_PORT;
+		x->shifted++;
+	}
+	return true;
+}
+
+/* The newest packets come from another port of the right address, and who is asked there answers: not from there. */
+static void another_port_steers_nobody(struct sim *s)
+{
+	struct world *w = world_new(s, RTT);
+	w->families = 4;
+	world_hub(w, "hub", "10.0.0.1/24");
+	struct shifter x = {.s = s};
+	x.n[0] = world_spoke(w, "alice", "10.0.0.11/24", NAT_NONE);
+	x.n[1] = world_spoke(w, "bob", "10.0.0.12/24", NAT_NONE);
+	world_up(w);
+	struct flow *f = flow_ping(x.n[0], x.n[1], 4, MS(20), 0);
+	sim_run(s, S(3));
+	struct peer_view before[2], v;
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(s, node_peer(x.n[i], x.n[!i]->name, &before[i]));
+	w->net.tap = shift;
+	w->net.tap_ctx = &x;
+	for (unsigned ms = 0; ms < 60000; ms += 10) {
+		sim_run(s, MS(10));
+		for (unsigned i = 0; i < 2; i++) {
+			CHECK(s, node_peer(x.n[i], x.n[!i]->name, &v));
+			CHECK(s, endpoint_equal(&v.endpoint, &before[i].endpoint));
+		}
+	}
+	CHECK(s, x.shifted > 500);
+	CHECK(s, x.passed > 10);
+	flow_finish(f);
+	CHECK_EQ(s, flow_lost(f), 0);
+}
+
 /* ---- Members who lie ------------------------------------------------------------------------ */
 
 static void send_spoofed(struct node *n, const char *src, const char *dst)
@@ -609,6 +665,7 @@ static const struct sim_case cases[] = {
 	{"replayed-initiation", replayed_initiation},
 	{"replayed-initiation-after-restart", replayed_initiation_after_restart},
 	{"replayed-data", replayed_data},
+	{"another-port-steers-nobody", another_port_steers_nobody},
 	{"spoofed-inner-source", spoofed_inner_source},
 	{"certificate-of-another-root", certificate_of_another_root},
 	{"wrong-psk", wrong_psk},
