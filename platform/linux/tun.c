@@ -1,5 +1,6 @@
 #include "platform/linux/tun.h"
 #include "platform/linux/rtnl.h"
+#include "platform/linux/steer.h"
 
 #include "core/base/err.h"
 
@@ -77,6 +78,16 @@ static int open_queues(struct tun *tun, unsigned wanted)
 		}
 	}
 	return 0;
+}
+
+/* So that a flow comes from one queue always. Without it that is the kernel's rule, with exceptions. */
+static void steer(const struct tun *tun)
+{
+	int error = tun->n > 1 ? steer_attach(tun->fd[0]) : 0;
+	if (error < 0)
+		env_log(&tun->env, LOG_INFO,
+			"tun %s: no steering to queues (%s), the system chooses", tun->name,
+			strerror(-error));
 }
 
 /*
@@ -231,6 +242,7 @@ int tun_open(struct tun **out, const struct tun_config *config, const struct env
 	tun->vnet = config->offloads != 0;
 	int result = open_queues(tun, config->queues);
 	if (result == 0) {
+		steer(tun);
 		if (tun->vnet)
 			set_offloads(tun, config->offloads);
 		tun->ifindex = if_nametoindex(tun->name);
