@@ -22,7 +22,8 @@
  *   mixed [options] receive                     "ready" when it listens; until SIGTERM
  *   mixed [options] send ADDRESS4 ADDRESS6      until all is received
  *
- *   -s SEED  -m MEGABYTES  -u MTU  -c (routers may mark CE)  -f FLOWS (names that begin so)
+ *   -s SEED  -m MEGABYTES  -u MTU  -c (routers may mark CE)
+ *   -f FLOWS (only names that begin so)  -x FLOWS (none that end so)
  *
  * Root, for raw sockets, IPv6 options, and the namespace's TCP settings.
  */
@@ -196,12 +197,20 @@ static void *serve_flow(void *arg)
 	return NULL;
 }
 
-/* The ends of the flows whose names begin with `only`, with their shares. Returns how many. */
-static unsigned choose(const struct run *run, const char *only, struct end *ends)
+static bool chosen(const char *name, const char *only, const char *none)
+{
+	size_t len = strlen(name), end = strlen(none);
+	if (end > 0 && len >= end && strcmp(name + len - end, none) == 0)
+		return false;
+	return strncmp(name, only, strlen(only)) == 0;
+}
+
+/* The ends of the flows that are to run, with their shares. Returns how many. */
+static unsigned choose(const struct run *run, const char *only, const char *none, struct end *ends)
 {
 	unsigned n = 0, weights = 0;
 	for (unsigned i = 0; flows[i].name; i++) {
-		if (strncmp(flows[i].name, only, strlen(only)) != 0)
+		if (!chosen(flows[i].name, only, none))
 			continue;
 		ends[n++] = (struct end){
 			.run = run, .flow = &flows[i], .index = i, .fd = -1, .tally.hops = -1};
@@ -270,8 +279,8 @@ int main(int argc, char **argv)
 {
 	static struct end ends[FLOWS_MAX];
 	struct run run = {.seed = 1, .bytes = 50000000, .mtu = 1400};
-	const char *only = "";
-	for (int option; (option = getopt(argc, argv, "s:m:u:f:c")) != -1;) {
+	const char *only = "", *none = "";
+	for (int option; (option = getopt(argc, argv, "s:m:u:f:x:c")) != -1;) {
 		switch (option) {
 		case 's':
 			run.seed = strtoull(optarg, NULL, 10);
@@ -285,6 +294,9 @@ int main(int argc, char **argv)
 		case 'f':
 			only = optarg;
 			break;
+		case 'x':
+			none = optarg;
+			break;
 		case 'c':
 			run.marks = true;
 			break;
@@ -294,7 +306,7 @@ int main(int argc, char **argv)
 	}
 	argc -= optind;
 	argv += optind;
-	unsigned n = choose(&run, only, ends);
+	unsigned n = choose(&run, only, none, ends);
 	signal(SIGPIPE, SIG_IGN);
 	if (n > 0 && argc == 1 && strcmp(argv[0], "receive") == 0)
 		return run_receive(ends, n);
@@ -303,7 +315,7 @@ int main(int argc, char **argv)
 		run.address6 = argv[2];
 		return run_send(ends, n);
 	}
-	fputs("usage: mixed [-s seed] [-m megabytes] [-u mtu] [-f flows] [-c] receive | "
+	fputs("usage: mixed [-s seed] [-m megabytes] [-u mtu] [-f flows] [-x flows] [-c] receive | "
 	      "send ADDRESS4 ADDRESS6\n",
 		stderr);
 	return 2;

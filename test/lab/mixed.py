@@ -52,15 +52,16 @@ def spell(offloads):
 class Mixed:
     """
     Some megabytes from one namespace to another; addresses: of the other, IPv4 and IPv6. hops: routers
-    that there are on the way; marks: they may set CE. flows: only those whose names begin so. run()
-    returns self: seconds; flows, by name; slowest, one of them; bytes; sent, lost, unexplained (lost less
-    what full queues of the lab dropped), late, wrong, marked: datagrams; faults, in words. check() tells
-    what is not right.
+    that there are on the way; marks: they may set CE. flows: only those whose names begin so; without: none
+    whose names end so. run() returns self: seconds; flows, by name; slowest, one of them; bytes; sent, lost,
+    unexplained (lost less what full queues of the lab dropped), late, wrong, marked: datagrams; faults, in
+    words. check() tells what is not right.
     """
 
-    def __init__(self, source, sink, addresses, megabytes, seed, hops=1, mtu=MTU, marks=False, flows=""):
+    def __init__(self, source, sink, addresses, megabytes, seed, hops=1, mtu=MTU, marks=False, flows="",
+            without=""):
         self.source, self.sink, self.addresses, self.hops = source, sink, addresses, hops
-        self.options = ["-s", seed, "-m", megabytes, "-u", mtu, "-f", flows] + ["-c"] * marks
+        self.options = ["-s", seed, "-m", megabytes, "-u", mtu, "-f", flows, "-x", without] + ["-c"] * marks
         self.limit = 30 + megabytes / 2
 
     def run(self):
@@ -131,8 +132,8 @@ class Pair:
     """
     Two spokes behind NAT and their hub. The routers mark some of what may be marked, and some of TCP is
     dropped behind the tunnel, so that it is sent again. start() with other offloads, directly or by the
-    hub, as often as one likes. With several workers of a spoke, a flow's packets may overtake others when
-    the kernel moves it to the queue that the flow's other direction is written to.
+    hub, as often as one likes. With several workers of a spoke, whole datagrams and fragments of one flow
+    may overtake each other: those tell no ports, and so may go by another worker.
     """
 
     # Reasons for which nothing of all this may be dropped.
