@@ -19,9 +19,10 @@
 struct tun;
 
 struct tun_config {
-	char name[16];     /* with its NUL; "" = the system's choice, "warren%d" = the first free */
-	uint16_t mtu;      /* bytes of an inner IP packet, at most PKT_ROOM */
-	unsigned queues;   /* wanted; 1 where the system has no multi-queue */
+	char name[16]; /* with its NUL; "" = the system's choice, "warren%d" = the first free */
+	uint16_t mtu;  /* bytes of an inner IP packet, at most PKT_ROOM */
+	unsigned
+		queues; /* wanted; 1 where the system has no multi-queue. A flow comes from one, if it can */
 	uint32_t offloads; /* TUN_* bits wanted; each is used where the system has it */
 	unsigned n_addresses;
 	struct prefix
