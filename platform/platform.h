@@ -31,8 +31,9 @@ struct tun_config {
 
 /*
  * Makes the device, sets MTU and addresses, switches the kernel's own link-local address and router
- * advertisements off, brings it up. ERR_SYSTEM, also when a device of that name exists;
- * ERR_UNSUPPORTED: MTU. IPv6 addresses are left out, with a warning, where the system has no IPv6.
+ * advertisements off, brings it up. Of several queues a flow is always read from the same one, where the
+ * system can be told so. ERR_SYSTEM, also when a device of that name exists; ERR_UNSUPPORTED: MTU. IPv6
+ * addresses are left out, with a warning, where the system has no IPv6.
  */
 int tun_open(struct tun **out, const struct tun_config *config, const struct env *env);
 /* Puts an address back that somebody has removed. 0 or ERR_SYSTEM. */
