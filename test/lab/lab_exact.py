@@ -17,11 +17,14 @@ def seed():
 
 
 def check_trains(offloads, average, without):
-    """Where packets are to travel as trains they are longer on the average than without offloads."""
+    """
+    Where packets are to travel as trains they are longer on the average than without offloads. How many
+    datagrams a turn brings without gro, for there to be something to coalesce, is the machine's affair.
+    """
     for what, names in (("read", {"tso", "uso"}), ("written", {"coalesce-tcp", "coalesce-udp"})):
         trains = average[what] > 1.05 * without[what]
-        expect(trains == bool(offloads & names), "a packet %s has %.0f bytes, %.0f without offloads" % (
-            what, average[what], without[what]))
+        expect(trains == bool(offloads & names) or (what == "written" and "gro" not in offloads),
+            "a packet %s has %.0f bytes, %.0f without offloads" % (what, average[what], without[what]))
     expect(offloads != ALL or average["sent"] > 1.05 * without["sent"], "no trains were sent")
 
 
