@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * Bounds-checked cursors, the only code that touches packet bytes. The error is sticky: read or
@@ -71,6 +72,14 @@ static inline uint16_t load_u16(const uint8_t *p)
 static inline uint32_t load_u32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* Eight bytes as they lie in memory, for sums and hashes. */
+static inline uint64_t load_native64(const uint8_t *p)
+{
+	uint64_t word;
+	memcpy(&word, p, sizeof word);
+	return word;
 }
 
 static inline void store_u16(uint8_t *p, uint16_t v)

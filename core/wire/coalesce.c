@@ -17,8 +17,6 @@
 #define OPEN_TRAINS      32
 #define UDP_SEGMENTS_MAX 64 /* what Linux takes: UDP_MAX_SEGMENTS, include/linux/udp.h */
 
-#define IP4_DF 0x4000
-
 /* How much a packet shows, and whether it may travel in a train. */
 enum kind {
 	NO_ADDRESSES,
@@ -51,13 +49,6 @@ struct table {
 	uint32_t flow[OPEN_TRAINS]; /* look.flow of each, for the search */
 	struct train trains[OPEN_TRAINS];
 };
-
-static uint64_t load_native64(const uint8_t *p)
-{
-	uint64_t word;
-	memcpy(&word, p, sizeof word);
-	return word;
-}
 
 static uint64_t mix(uint64_t hash, uint64_t word)
 {

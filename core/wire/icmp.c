@@ -5,10 +5,9 @@
 
 #include <string.h>
 
-#define ICMP_HDR_LEN  8
-#define ICMP_TTL      64
-#define ICMP_TOS      0xC0 /* internetwork control, RFC 1812 s.4.3.2.5 */
-#define IP4_DONT_FRAG 0x4000
+#define ICMP_HDR_LEN 8
+#define ICMP_TTL     64
+#define ICMP_TOS     0xC0 /* internetwork control, RFC 1812 s.4.3.2.5 */
 
 #define ICMP6_REDIRECT 137
 
@@ -71,13 +70,13 @@ static void write_ip4(uint8_t *ip, size_t len, const struct ip_addr *src, const 
 	memset(ip, 0, IP4_HDR_LEN);
 	ip[0] = 0x45;
 	ip[1] = ICMP_TOS;
-	store_u16(ip + 2, (uint16_t)len);
-	store_u16(ip + 6, IP4_DONT_FRAG);
-	ip[8] = ICMP_TTL;
-	ip[9] = IP_PROTO_ICMP;
-	memcpy(ip + 12, src->bytes, 4);
-	memcpy(ip + 16, dst->bytes, 4);
-	store_u16(ip + 10, ip_checksum(ip, IP4_HDR_LEN));
+	store_u16(ip + IP4_LENGTH, (uint16_t)len);
+	store_u16(ip + IP4_FRAGMENT, IP4_DF);
+	ip[IP4_TTL] = ICMP_TTL;
+	ip[IP4_PROTOCOL] = IP_PROTO_ICMP;
+	memcpy(ip + IP4_SOURCE, src->bytes, 4);
+	memcpy(ip + IP4_DESTINATION, dst->bytes, 4);
+	store_u16(ip + IP4_CHECKSUM, ip_checksum(ip, IP4_HDR_LEN));
 }
 
 static void write_ip6(uint8_t *ip, size_t len, const struct ip_addr *src, const struct ip_addr *dst)
@@ -85,11 +84,11 @@ static void write_ip6(uint8_t *ip, size_t len, const struct ip_addr *src, const 
 	memset(ip, 0, IP6_HDR_LEN);
 	ip[0] = 0x60;
 	ip_set_tos(ip, ICMP_TOS);
-	store_u16(ip + 4, (uint16_t)(len - IP6_HDR_LEN));
-	ip[6] = IP_PROTO_ICMPV6;
-	ip[7] = ICMP_TTL;
-	memcpy(ip + 8, src->bytes, 16);
-	memcpy(ip + 24, dst->bytes, 16);
+	store_u16(ip + IP6_LENGTH, (uint16_t)(len - IP6_HDR_LEN));
+	ip[IP6_NEXT] = IP_PROTO_ICMPV6;
+	ip[IP6_HOPS] = ICMP_TTL;
+	memcpy(ip + IP6_SOURCE, src->bytes, 16);
+	memcpy(ip + IP6_DESTINATION, dst->bytes, 16);
 }
 
 int icmp_error(uint8_t *out, size_t cap, const uint8_t *orig, size_t orig_len, enum icmp_kind kind,

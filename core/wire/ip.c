@@ -11,7 +11,6 @@
  */
 
 #define IP4_MORE_FRAGMENTS 0x2000
-#define IP4_DF             0x4000
 #define IP4_OFFSET_MASK    0x1FFF
 
 #define IP6_HOP_BY_HOP   0
@@ -35,7 +34,7 @@ struct chain {
 /* Walks over the extension headers that ip_transport names. len >= IP6_HDR_LEN. */
 static struct chain ip6_walk(const uint8_t *ip, size_t len)
 {
-	struct chain c = {.proto = ip[6], .offset = IP6_HDR_LEN, .first_part = true};
+	struct chain c = {.proto = ip[IP6_NEXT], .offset = IP6_HDR_LEN, .first_part = true};
 	for (int n = 0; n < IP6_HEADERS_MAX && c.first_part; n++) {
 		bool fragment = c.proto == IP6_FRAGMENT, ah = c.proto == IP6_AH;
 		bool options = c.proto == IP6_HOP_BY_HOP || c.proto == IP6_ROUTING ||
@@ -62,15 +61,15 @@ static int peek4(const uint8_t *ip, size_t len, struct ip_view *out)
 {
 	if (len < IP4_HDR_LEN)
 		return ERR_TRUNCATED;
-	uint16_t frag = load_u16(ip + 6);
+	uint16_t frag = load_u16(ip + IP4_FRAGMENT);
 	*out = (struct ip_view){
 		.version = 4,
-		.src = addr_from_bytes(4, ip + 12),
-		.dst = addr_from_bytes(4, ip + 16),
-		.proto = ip[9],
-		.ttl = ip[8],
+		.src = addr_from_bytes(4, ip + IP4_SOURCE),
+		.dst = addr_from_bytes(4, ip + IP4_DESTINATION),
+		.proto = ip[IP4_PROTOCOL],
+		.ttl = ip[IP4_TTL],
 		.tos = ip[1],
-		.total_len = load_u16(ip + 2),
+		.total_len = load_u16(ip + IP4_LENGTH),
 		.hdr_len = (uint16_t)((ip[0] & 15) * 4),
 		.fragment = (frag & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) != 0,
 		.df = (frag & IP4_DF) != 0,
@@ -86,12 +85,12 @@ static int peek6(const uint8_t *ip, size_t len, struct ip_view *out)
 		return ERR_TRUNCATED;
 	*out = (struct ip_view){
 		.version = 6,
-		.src = addr_from_bytes(6, ip + 8),
-		.dst = addr_from_bytes(6, ip + 24),
-		.proto = ip[6],
-		.ttl = ip[7],
+		.src = addr_from_bytes(6, ip + IP6_SOURCE),
+		.dst = addr_from_bytes(6, ip + IP6_DESTINATION),
+		.proto = ip[IP6_NEXT],
+		.ttl = ip[IP6_HOPS],
 		.tos = ip_tos(ip),
-		.total_len = IP6_HDR_LEN + (uint32_t)load_u16(ip + 4),
+		.total_len = IP6_HDR_LEN + (uint32_t)load_u16(ip + IP6_LENGTH),
 		.hdr_len = IP6_HDR_LEN,
 		.df = true,
 	};
@@ -122,7 +121,7 @@ bool ip_transport(const uint8_t *ip, size_t len, uint8_t *proto, size_t *offset)
 		return false;
 	struct chain c = {.proto = view.proto, .offset = view.hdr_len};
 	if (view.version == 4)
-		c.first_part = (load_u16(ip + 6) & IP4_OFFSET_MASK) == 0;
+		c.first_part = (load_u16(ip + IP4_FRAGMENT) & IP4_OFFSET_MASK) == 0;
 	else
 		c = ip6_walk(ip, view.total_len);
 	if (!c.first_part || c.offset > view.total_len)
@@ -146,16 +145,16 @@ static void adjust_at(uint8_t *field, uint16_t old, uint16_t now)
 bool ip_ttl_decrement(uint8_t *ip)
 {
 	if (ip[0] >> 4 == 6) {
-		if (ip[7] <= 1)
+		if (ip[IP6_HOPS] <= 1)
 			return false;
-		ip[7]--;
+		ip[IP6_HOPS]--;
 		return true;
 	}
-	if (ip[8] <= 1)
+	if (ip[IP4_TTL] <= 1)
 		return false;
-	uint16_t old = load_u16(ip + 8);
-	ip[8]--;
-	adjust_at(ip + 10, old, load_u16(ip + 8));
+	uint16_t old = load_u16(ip + IP4_TTL);
+	ip[IP4_TTL]--;
+	adjust_at(ip + IP4_CHECKSUM, old, load_u16(ip + IP4_TTL));
 	return true;
 }
 
@@ -168,7 +167,7 @@ void ip_set_tos(uint8_t *ip, uint8_t tos)
 	}
 	uint16_t old = load_u16(ip);
 	ip[1] = tos;
-	adjust_at(ip + 10, old, load_u16(ip));
+	adjust_at(ip + IP4_CHECKSUM, old, load_u16(ip));
 }
 
 int ecn_decap(uint8_t outer_tos, uint8_t *ip)
@@ -196,13 +195,6 @@ static inline void sum64_add(struct sum64 *s, uint64_t word)
 {
 	s->words += word;
 	s->carries += s->words < word;
-}
-
-static inline uint64_t load_native64(const uint8_t *p)
-{
-	uint64_t word;
-	memcpy(&word, p, sizeof word);
-	return word;
 }
 
 /* The sum of the up to seven bytes behind the last whole word. */

@@ -16,6 +16,23 @@
 #define IP4_HDR_LEN 20
 #define IP6_HDR_LEN 40
 
+/* Offsets of header fields: RFC 791 s.3.1, RFC 8200 s.3. */
+#define IP4_LENGTH      2
+#define IP4_ID          4
+#define IP4_FRAGMENT    6
+#define IP4_TTL         8
+#define IP4_PROTOCOL    9
+#define IP4_CHECKSUM    10
+#define IP4_SOURCE      12
+#define IP4_DESTINATION 16
+#define IP4_DF          0x4000 /* in the word at IP4_FRAGMENT */
+
+#define IP6_LENGTH      4
+#define IP6_NEXT        6
+#define IP6_HOPS        7
+#define IP6_SOURCE      8
+#define IP6_DESTINATION 24
+
 #define IP_ECN_MASK    3 /* RFC 3168 s.5 */
 #define IP_ECN_NOT_ECT 0
 #define IP_ECN_ECT1    1

@@ -4,19 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Offsets of the header fields that change when packets become trains and trains packets. */
-#define IP4_LENGTH   2
-#define IP4_ID       4
-#define IP4_FRAGMENT 6
-#define IP4_TTL      8
-#define IP4_PROTOCOL 9
-#define IP4_CHECKSUM 10
-#define IP4_SOURCE   12
-
-#define IP6_LENGTH 4
-#define IP6_NEXT   6
-#define IP6_HOPS   7
-#define IP6_SOURCE 8
+/* Offsets and lengths in the headers above IP, for code that has checked the length. */
 
 /* RFC 9293 s.3.1 */
 #define TCP_HDR_LEN  20
