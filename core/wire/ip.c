@@ -324,7 +324,7 @@ static uint16_t swapped_if(bool odd, uint16_t v)
 	return odd ? (uint16_t)(v << 8 | v >> 8) : v;
 }
 
-static bool clamp(uint8_t *ip, size_t len, uint16_t mtu, bool complete)
+bool ip_mss_clamp(uint8_t *ip, size_t len, uint16_t mtu)
 {
 	size_t tcp_len;
 	uint8_t *tcp = find_syn(ip, len, &tcp_len);
@@ -340,20 +340,8 @@ static bool clamp(uint8_t *ip, size_t len, uint16_t mtu, bool complete)
 			continue;
 		store_u16(tcp + at, most);
 		/* At an odd offset the two bytes count the other way round. */
-		if (complete)
-			adjust_at(tcp + TCP_CHECKSUM, swapped_if(at & 1, old),
-				swapped_if(at & 1, most));
+		adjust_at(tcp + TCP_CHECKSUM, swapped_if(at & 1, old), swapped_if(at & 1, most));
 		changed = true;
 	}
 	return changed;
-}
-
-bool ip_mss_clamp(uint8_t *ip, size_t len, uint16_t mtu)
-{
-	return clamp(ip, len, mtu, true);
-}
-
-bool ip_mss_clamp_partial(uint8_t *ip, size_t len, uint16_t mtu)
-{
-	return clamp(ip, len, mtu, false);
 }

@@ -114,10 +114,8 @@ uint16_t ip_checksum_adjust(uint16_t checksum, uint16_t old, uint16_t now);
  * Lowers the MSS option of a TCP SYN to what fits in mtu (mtu - 40, IPv6 mtu - 60), with the TCP
  * checksum corrected; never raises it, never invents one. Anything that is not an unfragmented SYN
  * with a well-formed MSS option passes unchanged. True when the packet was changed. The TCP checksum
- * must be complete: a packet marked PKT_CSUM_PARTIAL is completed before, or use
- * ip_mss_clamp_partial, which leaves the checksum field alone.
+ * must be complete: see split_finish_checksum for one that is not.
  */
 bool ip_mss_clamp(uint8_t *ip, size_t len, uint16_t mtu);
-bool ip_mss_clamp_partial(uint8_t *ip, size_t len, uint16_t mtu);
 
 #endif

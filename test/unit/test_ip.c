@@ -350,19 +350,14 @@ static void mss_clamp(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof clamps / sizeof *clamps; i++)
 		for (int v6 = 0; v6 < 2; v6++) {
-			uint8_t ip[128], before[128], expected[128];
-			size_t hdr = v6 ? 40 : 20, n = clamps[i].options_len;
+			uint8_t ip[128], expected[128];
+			size_t n = clamps[i].options_len;
 			uint16_t mtu = (uint16_t)(clamps[i].mtu4 + (v6 ? 20 : 0));
 			bool change = memcmp(clamps[i].options, clamps[i].expected, n) != 0;
 			size_t len = build_tcp(ip, v6, clamps[i].flags, clamps[i].options, n);
 			build_tcp(expected, v6, clamps[i].flags, clamps[i].expected, n);
-			memcpy(before, ip, len);
 			if (ip_mss_clamp(ip, len, mtu) != change || memcmp(ip, expected, len) != 0)
 				fail_msg("%s, IPv%d", clamps[i].name, v6 ? 6 : 4);
-			/* Without the checksum. */
-			assert_int_equal(ip_mss_clamp_partial(before, len, mtu), change);
-			store_u16(expected + hdr + 16, load_u16(before + hdr + 16));
-			assert_memory_equal(before, expected, len);
 		}
 }
 
