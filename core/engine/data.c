@@ -71,12 +71,17 @@ uint8_t *data_room(struct worker *w, size_t len)
 	return room;
 }
 
+static size_t datagram_len(const struct session *s, size_t ip_len)
+{
+	return SEALED_HEADER_LEN + GRE_PLAIN_LEN + ip_len + s->tx.aead->tag_len;
+}
+
 /* What a packet, or each of its train's, needs of the key. False: it cannot be sent, and is dropped. */
 static bool measure(struct worker *w, const struct session *s, struct pkt *p, uint32_t *messages,
 	uint64_t *blocks)
 {
 	uint32_t n = 1;
-	size_t longest = p->len, overhead = SEALED_HEADER_LEN + GRE_PLAIN_LEN + s->tx.aead->tag_len;
+	size_t longest = p->len;
 	if (p->gso_size) {
 		struct split split;
 		if (split_begin(&split, p) < 0) {
@@ -86,7 +91,7 @@ static bool measure(struct worker *w, const struct session *s, struct pkt *p, ui
 		n = split_count(&split);
 		longest = split_longest(&split);
 	}
-	if (longest + overhead > s->peer_max_udp) {
+	if (datagram_len(s, longest) > s->peer_max_udp) {
 		data_drop(w, p, DROP_TOO_BIG);
 		return false;
 	}
@@ -112,8 +117,7 @@ static uint32_t seal_train(struct worker *w, struct session *s, struct pkt *p, u
 	uint8_t *ip;
 	uint32_t len, n = 0;
 	split_begin(&split, p);
-	size_t size =
-		SEALED_HEADER_LEN + GRE_PLAIN_LEN + split_longest(&split) + s->tx.aead->tag_len;
+	size_t size = datagram_len(s, split_longest(&split));
 	uint8_t *out = data_room(w, size * split_count(&split)), *at = out;
 	if (!out)
 		return 0;
@@ -135,8 +139,7 @@ static uint32_t seal_packet(struct worker *w, struct session *s, struct pkt *p, 
 	uint8_t tos = ecn_encap(ip_tos(p->data));
 	if (p->gso_size)
 		return seal_train(w, s, p, tos, &header);
-	uint8_t *out =
-		data_room(w, SEALED_HEADER_LEN + GRE_PLAIN_LEN + p->len + s->tx.aead->tag_len);
+	uint8_t *out = data_room(w, datagram_len(s, p->len));
 	if (!out)
 		return 0;
 	size_t len = seal_one(s, &header, out, p->data, p->len);
@@ -252,10 +255,13 @@ bool data_answer_icmp(struct worker *w, struct pkt *p, const struct ip_addr *fro
 void data_count_failed(struct worker *w, const struct pkt_batch *b)
 {
 	uint64_t failed = 0;
-	for (unsigned i = 0; i < b->n; i++)
-		if (b->v[i].verdict == PKT_DROP && b->v[i].drop == DROP_SEND_FAILED)
-			for (unsigned k = i; failed++, (k = b->v[k].next) != 0;)
-				; /* with each packet of its train */
+	for (unsigned i = 0; i < b->n; i++) {
+		const struct pkt *p = &b->v[i];
+		if (p->verdict != PKT_DROP || p->drop != DROP_SEND_FAILED)
+			continue;
+		for (failed++; p->next != 0; failed++) /* and the pieces of its train */
+			p = &b->v[p->next];
+	}
 	data_count(&w->counters.dropped[DROP_SEND_FAILED], failed);
 }
 
