@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/if_tun.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -43,8 +44,6 @@
 #define GOLDEN_HIGH (-0x61C88647) /* 0x9E3779B97F4A7C15: 2^64 divided by the golden ratio */
 #define GOLDEN_LOW  0x7F4A7C15
 #define FRAGMENT    0x3FFF /* IPv4's More Fragments and offset (RFC 791 s.3.1) */
-#define TCP         6
-#define UDP         17
 
 /*
  * A hash of the addresses and, of TCP and UDP that is no fragment, protocol and ports: an IPv6 packet with
@@ -91,8 +90,8 @@ static const struct bpf_insn program[] = {
 	MIX,
 	LOAD(BPF_B, 6),
 	/* The protocol is loaded. */
-	IF(BPF_JEQ, TCP, 1),
-	IF(BPF_JNE, UDP, 5),
+	IF(BPF_JEQ, IPPROTO_TCP, 1),
+	IF(BPF_JNE, IPPROTO_UDP, 5),
 	MIX,
 	LOAD_AT(BPF_W, PORTS),
 	MIX,

@@ -227,18 +227,24 @@ static void put_source(struct msghdr *msg, const struct ip_addr *source)
 	}
 }
 
+static bool has_source(const struct pkt *p)
+{
+	return p->local.family == p->remote.addr.family && !addr_is_unspecified(&p->local);
+}
+
 /*
  * Source, TOS and TTL where they differ from what the socket does by itself. step: bytes of each of
  * several datagrams. 0 for a single one, as there are devices that refuse even that.
  */
-static void put_control(struct msghdr *msg, struct control *control, uint8_t family,
-	const struct ip_addr *source, int tos, int ttl, uint16_t step)
+static void put_control(struct msghdr *msg, struct control *control, const struct pkt *p,
+	bool source, uint16_t step)
 {
-	bool v4 = family == 4;
+	bool v4 = p->remote.addr.family == 4;
+	int tos = p->tos, ttl = p->ttl;
 	msg->msg_control = control->bytes;
 	msg->msg_controllen = 0;
-	if (source && source->family == family && !addr_is_unspecified(source))
-		put_source(msg, source);
+	if (source)
+		put_source(msg, &p->local);
 	if (tos != 0)
 		put(msg, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, &tos,
 			sizeof tos);
@@ -258,14 +264,13 @@ static bool blames_source(int error)
 		error == EHOSTUNREACH;
 }
 
-/* Once more, with a source address of the system's choice. */
-static bool send_without_source(int fd, struct msghdr *msg, const struct ip_addr *source,
-	uint8_t family, int tos, int ttl, uint16_t step)
+/* A message that could not be sent, for the reason in errno: with a source of the system's choice. */
+static bool send_again(int fd, struct msghdr *msg, const struct pkt *p, uint16_t step)
 {
 	struct control control;
-	if (!blames_source(errno) || source->family != family || addr_is_unspecified(source))
+	if (!blames_source(errno) || !has_source(p))
 		return false;
-	put_control(msg, &control, family, NULL, tos, ttl, step);
+	put_control(msg, &control, p, false, step);
 	return sendmsg(fd, msg, MSG_DONTWAIT) >= 0;
 }
 
@@ -277,7 +282,7 @@ static struct msghdr message_of(const struct pkt *p, struct iovec *iov, uint16_t
 		.msg_namelen = put_remote(&p->remote, name),
 		.msg_iov = iov,
 		.msg_iovlen = 1};
-	put_control(&msg, control, p->remote.addr.family, &p->local, p->tos, p->ttl, step);
+	put_control(&msg, control, p, has_source(p), step);
 	return msg;
 }
 
@@ -335,12 +340,6 @@ static void drop(const struct outgoing *o, unsigned i)
 	for (struct pkt *p = o->from[i]; p <= o->to[i]; p++)
 		if (p->verdict == PKT_SEND_UDP && p->remote.addr.family == family)
 			pkt_drop(p, DROP_SEND_FAILED);
-}
-
-/* A message that could not be sent, for the reason in errno. */
-static bool send_again(int fd, struct msghdr *msg, const struct pkt *p, uint16_t step)
-{
-	return send_without_source(fd, msg, &p->local, p->remote.addr.family, p->tos, p->ttl, step);
 }
 
 /* A train that was refused as such: at once, as datagrams. False: one of them did not go. */
@@ -459,19 +458,15 @@ int udp_send_one(struct udp *u, const struct endpoint *to, const struct ip_addr 
 {
 	union name name;
 	struct control control;
-	static const struct ip_addr none;
-	uint8_t family = to->addr.family;
-	int fd = udp_fd(u, 0, family);
+	struct pkt p = {.remote = *to, .ttl = ttl};
+	int fd = udp_fd(u, 0, to->addr.family);
 	if (fd < 0)
 		return ERR_SYSTEM;
+	if (from)
+		p.local = *from;
 	struct iovec iov = {(void *)(uintptr_t)data, len};
-	struct msghdr msg = {.msg_name = &name,
-		.msg_namelen = put_remote(to, &name),
-		.msg_iov = &iov,
-		.msg_iovlen = 1};
-	put_control(&msg, &control, family, from, 0, ttl, 0);
-	if (sendmsg(fd, &msg, MSG_DONTWAIT) >= 0)
+	struct msghdr msg = message_of(&p, &iov, 0, &name, &control);
+	if (sendmsg(fd, &msg, MSG_DONTWAIT) >= 0 || send_again(fd, &msg, &p, 0))
 		return 0;
-	return send_without_source(fd, &msg, from ? from : &none, family, 0, ttl, 0) ? 0
-										     : ERR_SYSTEM;
+	return ERR_SYSTEM;
 }
