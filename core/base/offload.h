@@ -20,9 +20,12 @@ extern const char *const tun_offload_words[];
 #define UDP_OFFLOADS       0x03
 extern const char *const udp_offload_words[];
 
-#define OFFLOAD_TEXT_MAX 64 /* all words of a kind, with a NUL */
+#define OFFLOAD_TEXT_MAX    64  /* all words of a kind, with a NUL */
+#define OFFLOAD_SUMMARY_MAX 160 /* two of those, and the words between them */
 
 /* "tso uso"; "none" when no bit is set. Returns out, of OFFLOAD_TEXT_MAX bytes. */
 const char *offload_format(const char *const *words, uint32_t bits, char *out);
+/* "tso; not on this system: uso": of those wanted. Returns out, of OFFLOAD_SUMMARY_MAX bytes. */
+const char *offload_summary(const char *const *words, uint32_t wanted, uint32_t in_use, char *out);
 
 #endif

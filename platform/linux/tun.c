@@ -113,7 +113,7 @@ static bool ask_for(struct tun *tun, uint32_t offloads)
 static void set_offloads(struct tun *tun, uint32_t wanted)
 {
 	uint32_t use = wanted;
-	char in_use[OFFLOAD_TEXT_MAX], missing[OFFLOAD_TEXT_MAX];
+	char summary[OFFLOAD_SUMMARY_MAX];
 	if (use & (TUN_USO | TUN_COALESCE_UDP) && !ask_for(tun, TUN_CHECKSUM | TUN_USO))
 		use &= ~(uint32_t)(TUN_USO | TUN_COALESCE_UDP);
 	if (use & TUN_TSO && !ask_for(tun, TUN_CHECKSUM | TUN_TSO))
@@ -125,10 +125,8 @@ static void set_offloads(struct tun *tun, uint32_t wanted)
 		ask_for(tun, 0);
 	}
 	tun->offloads = use;
-	offload_format(tun_offload_words, use, in_use);
-	offload_format(tun_offload_words, wanted & ~use, missing);
-	env_log(&tun->env, LOG_INFO, "tun %s: offloads: %s%s%s", tun->name, in_use,
-		wanted & ~use ? "; not on this system: " : "", wanted & ~use ? missing : "");
+	env_log(&tun->env, LOG_INFO, "tun %s: offloads: %s", tun->name,
+		offload_summary(tun_offload_words, wanted, use, summary));
 }
 
 static struct nlmsghdr *begin_link(struct tun *tun, struct rtnl_request *request, unsigned flags)

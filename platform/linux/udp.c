@@ -274,7 +274,7 @@ static bool all_take(const struct udp *u, int option, int value)
 
 static void set_offloads(struct udp *u, uint32_t wanted)
 {
-	char in_use[OFFLOAD_TEXT_MAX], missing[OFFLOAD_TEXT_MAX];
+	char summary[OFFLOAD_SUMMARY_MAX];
 	u->offloads = wanted;
 	if (wanted & UDP_SEND_TRAINS && !all_take(u, UDP_SEGMENT, 0))
 		u->offloads &= ~(uint32_t)UDP_SEND_TRAINS;
@@ -282,11 +282,8 @@ static void set_offloads(struct udp *u, uint32_t wanted)
 		all_take(u, UDP_GRO, 0);
 		u->offloads &= ~(uint32_t)UDP_RECEIVE_TRAINS;
 	}
-	offload_format(udp_offload_words, u->offloads, in_use);
-	offload_format(udp_offload_words, wanted & ~u->offloads, missing);
-	env_log(&u->env, LOG_INFO, "udp: offloads: %s%s%s", in_use,
-		wanted & ~u->offloads ? "; not on this system: " : "",
-		wanted & ~u->offloads ? missing : "");
+	env_log(&u->env, LOG_INFO, "udp: offloads: %s",
+		offload_summary(udp_offload_words, wanted, u->offloads, summary));
 }
 
 static void report_buffer(const struct udp *u)

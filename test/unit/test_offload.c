@@ -32,10 +32,23 @@ static void each_bit_has_its_word(void **state)
 	assert_string_equal(offload_format(udp_offload_words, 0, text), "none");
 }
 
+static void what_is_missing_is_said(void **state)
+{
+	char text[OFFLOAD_SUMMARY_MAX];
+	(void)state;
+	assert_string_equal(
+		offload_summary(udp_offload_words, UDP_OFFLOADS, UDP_OFFLOADS, text), "gso gro");
+	assert_string_equal(offload_summary(udp_offload_words, UDP_OFFLOADS, UDP_SEND_TRAINS, text),
+		"gso; not on this system: gro");
+	assert_string_equal(offload_summary(tun_offload_words, TUN_OFFLOADS, 0, text),
+		"none; not on this system: checksum tso uso coalesce-tcp coalesce-udp");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_bit_has_its_word),
+		cmocka_unit_test(what_is_missing_is_said),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
