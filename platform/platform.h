@@ -19,10 +19,9 @@
 struct tun;
 
 struct tun_config {
-	char name[16]; /* with its NUL; "" = the system's choice, "warren%d" = the first free */
-	uint16_t mtu;  /* bytes of an inner IP packet, at most PKT_ROOM */
-	unsigned
-		queues; /* wanted; 1 where the system has no multi-queue. A flow comes from one, if it can */
+	char name[16];     /* with its NUL; "" = the system's choice, "warren%d" = the first free */
+	uint16_t mtu;      /* bytes of an inner IP packet, at most PKT_ROOM */
+	unsigned queues;   /* wanted; 1 where the system has no multi-queue */
 	uint32_t offloads; /* TUN_* bits wanted; each is used where the system has it */
 	unsigned n_addresses;
 	struct prefix
@@ -57,7 +56,8 @@ int tun_fd(const struct tun *tun, unsigned queue);
  * a single packet PKT_CSUM_PARTIAL where it holds; with that flag l4_off (within the packet) and csum_off
  * are what the system says, to be believed no more than the rest of the packet; hdr_len is 0. A train
  * longer than a small batch is cut, which its headers tell.
- * 0 = would block, ERR_NOT_FOUND = the device is gone, ERR_SYSTEM = reading failed for another reason, which may pass.
+ * 0 = would block, ERR_NOT_FOUND = the device is gone, ERR_SYSTEM = reading failed for another reason,
+ * which may pass.
  */
 int tun_read(struct tun *tun, unsigned queue, struct pkt_batch *b, size_t byte_budget);
 /*
@@ -101,9 +101,9 @@ uint32_t udp_offloads(const struct udp *udp);
 /* A socket has one descriptor for each family that is open: family 4 or 6; -1 when closed. */
 int udp_fd(const struct udp *udp, unsigned socket, uint8_t family);
 /*
- * Like tun_read: fills data, len, remote, local, tos of single datagrams, never of trains; at most as many as
- * b has room for. Reads the descriptor of that family. What lies before and behind a datagram belongs
- * to its neighbours. One longer than PKT_ROOM comes with len 0.
+ * Like tun_read: fills data, len, remote, local, tos of single datagrams, never of trains; at most as
+ * many as b has room for. Reads the descriptor of that family. What lies before and behind a datagram
+ * belongs to its neighbours. One longer than PKT_ROOM comes with len 0.
  * With UDP_RECEIVE_TRAINS a train arrives at the socket that its first datagram is steered to, whatever
  * the others are, and one call takes some 256 KiB. It wants 64 packets and 64 KiB of b for each message
  * that it asks the system for; with less than that what does not fit is lost, and counted.

@@ -5,8 +5,8 @@
 
 /*
  * One packet, or one train of equal packets, on its way through the data path: bytes with headroom
- * and tailroom plus offload metadata. Memory belongs to the batch's slots; the data path rewrites the
- * bytes, moves `data` and `len`, and leaves a verdict.
+ * and tailroom plus offload metadata. The memory is the batch's as the packet arrives, and the worker's
+ * when the data path has sealed it (data.h), which moves `data` and `len` and leaves a verdict.
  *
  *                       data                      data + len
  *    |--- headroom ------|======== bytes ==========|------ tailroom -----|
@@ -82,16 +82,15 @@ struct pkt {
 	uint8_t *data;     /* first byte: IP header (TUN) or UDP payload (socket) */
 	uint32_t len;      /* bytes at data: of all segments together, unless `next` says more */
 	uint16_t gso_size; /* L4 payload (TUN) or UDP payload (socket) of a segment; 0 = single */
-	uint16_t l4_off;   /* offset of the L4 header, when gso_size or PKT_CSUM_PARTIAL is set */
-	uint16_t
-		csum_off; /* offset of the checksum field in the L4 header, with PKT_CSUM_PARTIAL */
-	uint16_t hdr_len; /* IP and L4 headers together, likewise */
-	uint8_t gso_type; /* enum pkt_gso */
-	uint8_t flags;    /* PKT_CSUM_PARTIAL */
-	uint8_t tos;      /* socket side: DSCP and ECN of the outer header, in and out */
-	uint8_t ttl;      /* socket side, out: outer TTL, 0 = the system's default */
-	uint8_t verdict;  /* enum pkt_verdict */
-	uint8_t drop;     /* enum drop_reason, when the verdict is PKT_DROP */
+	uint16_t l4_off;   /* with PKT_CSUM_PARTIAL: where the L4 header begins */
+	uint16_t csum_off; /* likewise: where in that header the checksum is */
+	uint16_t hdr_len;  /* of a train for the TUN: IP and L4 headers together; as read, 0 */
+	uint8_t gso_type;  /* enum pkt_gso */
+	uint8_t flags;     /* PKT_CSUM_PARTIAL */
+	uint8_t tos;       /* socket side: DSCP and ECN of the outer header, in and out */
+	uint8_t ttl;       /* socket side, out: outer TTL, 0 = the system's default */
+	uint8_t verdict;   /* enum pkt_verdict */
+	uint8_t drop;      /* enum drop_reason, when the verdict is PKT_DROP */
 	/*
 	 * A train for the TUN may lie in pieces: this packet's bytes, then those of v[next], and so on;
 	 * 0 = the last piece. `len` is then each piece's own, and the headers' lengths are the train's.

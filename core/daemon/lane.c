@@ -7,11 +7,11 @@
 #include <string.h>
 
 /*
- * Read from either side in one turn: enough for its system calls not to matter, little enough for a
- * small packet behind it not to wait for long.
+ * Read from the TUN in one turn, as udp_recv does of itself: enough for its system calls not to matter,
+ * little enough for a small packet behind it not to wait for long.
  */
 #define TURN_BYTES   (256 << 10)
-#define TURN_PACKETS 64 /* from the TUN, trains counted once */
+#define TURN_PACKETS 64 /* trains counted once */
 /* Any message may be a train, and needs the room of one: this is for 31 of them, in pages seldom used. */
 #define UDP_ROOM (2 << 20)
 #define RETRY_MS 100

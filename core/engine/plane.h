@@ -51,14 +51,14 @@ struct event {
 		[PKT_SLOT]; /* PACKET: payload; REDIRECT, MULTICAST: the IP packet or its start */
 };
 
-#define WORKER_RECENT 1024 /* destinations remembered as sent to by way of the hub */
-#define WORKER_LIMITS 256
-#define WORKER_EVENTS 256
-#define ICMP_PER_S    100 /* ICMP errors to one peer, or to our own TUN by one worker */
-#define ICMP_BURST    50
-#define WORKER_ARENA                                                                               \
-	(2 << 20) /* a batch of trains of TCP's shortest segments grows to half of it */
+#define WORKER_RECENT      1024 /* destinations remembered as sent to by way of the hub */
+#define WORKER_LIMITS      256
+#define WORKER_EVENTS      256
+#define ICMP_PER_S         100 /* ICMP errors to one peer, or to our own TUN by one worker */
+#define ICMP_BURST         50
 #define WORKER_EVENTS_KEPT (WORKER_EVENTS / 2) /* for events that a session vouches for */
+/* A batch of trains of TCP's shortest segments grows to half of it. */
+#define WORKER_ARENA (2 << 20)
 
 struct worker_counters { /* written by the worker, read by anybody */
 	_Atomic uint64_t tun_rx_packets, tun_rx_bytes, tun_tx_packets, tun_tx_bytes;

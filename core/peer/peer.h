@@ -127,8 +127,8 @@ struct peer {
 	struct endpoint beside; /* the port that it sends from, while we stay; family 0 = none */
 	uint64_t stays_until;   /* until then it is not looked at again */
 	struct endpoint former[PEER_FORMER]; /* where we have sent to before, newest first */
-	uint64_t
-		asked; /* when it last challenged us: it sees us elsewhere than where it sends; 0 */
+	/* When it last challenged us, which it does while it sees us elsewhere than where it sends; 0 = never. */
+	uint64_t asked;
 	uint64_t warmed; /* when the former places were last sent to for that reason */
 	bool up_due;     /* keys are there, but no path yet */
 	uint64_t moved;  /* when its endpoint changed last */
@@ -348,7 +348,10 @@ void roam_challenge(struct peers *t, struct peer *p, const struct endpoint *from
 	const struct ip_addr *local, size_t len, uint64_t now);
 void roam_response(struct peers *t, struct peer *p, const uint8_t token[8],
 	const struct endpoint *from, const struct ip_addr *local, uint64_t now);
-/* Asks again, decides, or gives up; *next: when to look again. False: the peer is gone, it had no other path. */
+/*
+ * Asks again, decides, or gives up; *next: when to look again. False: the peer is gone, it had no other
+ * path.
+ */
 bool roam_tick(struct peers *t, struct peer *p, uint64_t now, uint64_t *next);
 /* Another port of the address where a direct path leads, and that path is up? */
 bool roam_is_beside(const struct peers *t, const struct peer *p, const struct endpoint *e);

@@ -27,9 +27,9 @@ struct split {
 	uint16_t id;     /* IPv4 id of the first packet */
 	uint16_t urgent; /* TCP urgent pointer of the next packet */
 	uint32_t seq;    /* TCP sequence number of the next packet */
-	uint32_t ip_sum,
-		l4_sum; /* of headers (L4: pseudo header too) less what differs by packet */
-	uint8_t headers[SPLIT_HEADERS]; /* with zeros in what differs by packet */
+	/* The headers with zeros in what differs by packet, and their sums; L4: with the pseudo header. */
+	uint32_t ip_sum, l4_sum;
+	uint8_t headers[SPLIT_HEADERS];
 };
 
 /*
@@ -45,7 +45,7 @@ static inline unsigned split_count(const struct split *s)
 	return s->count;
 }
 
-/* Bytes of the longest packet: of each but the last. */
+/* Bytes of the longest packet, which is each but the last; to be asked before split_next. */
 static inline uint32_t split_longest(const struct split *s)
 {
 	uint32_t payload = s->size && s->left > s->size ? s->size : s->left;
@@ -55,8 +55,10 @@ static inline uint32_t split_longest(const struct split *s)
 /*
  * The next packet, complete: lengths, IPv4 id (counting up) and checksum, TCP sequence number and flags
  * (CWR on the first only, RFC 3168 s.6.1.2; FIN and PSH on the last only; URG up to the urgent data, with
- * a pointer of its own each), L4 checksum. NULL: that was the last. It lies directly in front of where its payload lay, so that its headers and what is written
- * into the 4 bytes before them overwrite the packet before, which the caller has used up by now.
+ * a pointer of its own each), L4 checksum. NULL: that was the last.
+ *
+ * Its payload stays where it lay and its headers are put in front, so that they and what is written into
+ * the 4 bytes before them overwrite the packet before, which the caller has used up by now.
  */
 uint8_t *split_next(struct split *s, uint32_t *len);
 
