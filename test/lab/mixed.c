@@ -155,6 +155,22 @@ socklen_t address_of(const struct end *e, bool to, struct sockaddr_storage *out)
 	return sizeof *in6;
 }
 
+void set_int(const struct end *e, int level, int option, int value, const char *what)
+{
+	if (setsockopt(e->fd, level, option, &value, sizeof value) < 0)
+		die(e, what);
+}
+
+void open_socket(struct end *e, int type)
+{
+	bool v4 = e->flow->family == 4;
+	e->fd = socket(v4 ? AF_INET : AF_INET6, type, 0);
+	if (e->fd < 0)
+		die(e, "socket");
+	if (!v4)
+		set_int(e, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+}
+
 void set_options(const struct end *e)
 {
 	bool v4 = e->flow->family == 4;

@@ -89,6 +89,10 @@ bool same_bytes(struct end *e, const char *what, uint64_t number, const uint8_t 
 	const uint8_t *due, size_t len);
 /* Ends the process. */
 __attribute__((noreturn)) void die(const struct end *e, const char *what);
+/* Makes e->fd, without options: `type` as of socket(2). An IPv6 socket takes no IPv4. */
+void open_socket(struct end *e, int type);
+/* An option of e->fd; ends the process where the system refuses it. */
+void set_int(const struct end *e, int level, int option, int value, const char *what);
 /* The flow's address: where to listen, or whom to send to. */
 socklen_t address_of(const struct end *e, bool to, struct sockaddr_storage *out);
 /* What OPTIONS and HOP_OPTIONS add to a socket's packets, and how many bytes an IP header gains. */

@@ -26,20 +26,10 @@ static void tcp_setting(const struct end *e, const char *path, bool on)
 	close(fd);
 }
 
-static void set_int(const struct end *e, int level, int option, int value, const char *what)
-{
-	if (setsockopt(e->fd, level, option, &value, sizeof value) < 0)
-		die(e, what);
-}
-
-static void open_socket(struct end *e)
+static void open_stream(struct end *e)
 {
 	const struct flow *f = e->flow;
-	e->fd = socket(f->family == 4 ? AF_INET : AF_INET6, SOCK_STREAM, 0);
-	if (e->fd < 0)
-		die(e, "socket");
-	if (f->family == 6)
-		set_int(e, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+	open_socket(e, SOCK_STREAM);
 	set_int(e, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
 	if (f->mss)
 		set_int(e, IPPROTO_TCP, TCP_MAXSEG, (int)f->mss, "TCP_MAXSEG");
@@ -52,7 +42,7 @@ static void open_socket(struct end *e)
 void tcp_listen(struct end *e)
 {
 	struct sockaddr_storage at;
-	open_socket(e);
+	open_stream(e);
 	socklen_t len = address_of(e, false, &at);
 	if (e->flow->features & NARROW)
 		set_int(e, SOL_SOCKET, SO_RCVBUF, NARROW_BYTES, "SO_RCVBUF");
@@ -65,7 +55,7 @@ void tcp_connect(struct end *e)
 	struct sockaddr_storage to;
 	tcp_setting(e, "/proc/sys/net/ipv4/tcp_timestamps", !(e->flow->features & NO_TIMESTAMPS));
 	tcp_setting(e, "/proc/sys/net/ipv4/tcp_ecn", e->flow->features & ECN);
-	open_socket(e);
+	open_stream(e);
 	socklen_t len = address_of(e, true, &to);
 	if (connect(e->fd, (struct sockaddr *)&to, len) < 0)
 		die(e, "connect");

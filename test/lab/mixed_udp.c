@@ -90,23 +90,6 @@ static void fill(const struct end *e, uint64_t number, uint8_t *out, size_t len)
 		out[i] = (uint8_t)(number >> (8 * i));
 }
 
-static void set_int(const struct end *e, int level, int option, int value, const char *what)
-{
-	if (setsockopt(e->fd, level, option, &value, sizeof value) < 0)
-		die(e, what);
-}
-
-static void open_socket(struct end *e)
-{
-	const struct flow *f = e->flow;
-	e->fd = socket(f->family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
-	if (e->fd < 0)
-		die(e, "socket");
-	if (f->family == 6)
-		set_int(e, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
-	set_int(e, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER, "SO_RCVBUFFORCE");
-}
-
 /* ---- Receiver ------------------------------------------------------------------------------- */
 
 /* Where whole packets to the flow's port are seen, with their headers. */
@@ -142,7 +125,8 @@ static void check_unchecked(struct end *e, int tap)
 void udp_listen(struct end *e)
 {
 	struct sockaddr_storage at;
-	open_socket(e);
+	open_socket(e, SOCK_DGRAM);
+	set_int(e, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER, "SO_RCVBUFFORCE");
 	if (e->flow->family == 4) {
 		set_int(e, IPPROTO_IP, IP_RECVTOS, 1, "IP_RECVTOS");
 		set_int(e, IPPROTO_IP, IP_RECVTTL, 1, "IP_RECVTTL");
@@ -385,7 +369,8 @@ void udp_connect(struct end *e)
 {
 	struct sockaddr_storage to;
 	uint32_t features = e->flow->features;
-	open_socket(e);
+	open_socket(e, SOCK_DGRAM);
+	set_int(e, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER, "SO_RCVBUFFORCE");
 	set_options(e);
 	if (features & NO_CHECKSUM)
 		set_int(e, SOL_SOCKET, SO_NO_CHECK, 1, "SO_NO_CHECK");
