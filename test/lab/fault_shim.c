@@ -22,11 +22,11 @@
 
 /*
  * Faults on demand, preloaded into a warrend of the laboratory (LD_PRELOAD). The rules lie in a file that
- * both sides map (FAULT_FILE), so that netlab.py's Faults turns them on and off while the daemon runs:
+ * both sides map (FAULT_FILE), so that warrend.py's Faults turns them on and off while the daemon runs:
  * which call fails, with which errno, every how many calls, and how often in all. Clocks are shifted,
  * names resolved to what the test wants. What has no rule goes to the C library.
  */
-enum kind { /* in netlab.py: Faults.KINDS */
+enum kind { /* in warrend.py: Faults.KINDS */
 	SENDMMSG,
 	SENDMSG, /* of UDP */
 	RECVMMSG,
@@ -58,7 +58,7 @@ struct rules {
 	char address[64];
 };
 
-_Static_assert(sizeof(struct rule) == 32, "netlab.py packs it");
+_Static_assert(sizeof(struct rule) == 32, "warrend.py packs it");
 
 static struct rules *rules;
 static bool started; /* the config has been opened: main is running */
