@@ -8,6 +8,7 @@
 #include "core/engine/data.h"
 #include "core/wire/coalesce.h"
 #include "test/unit/plane_fixture.h"
+#include "test/unit/trains_fixture.h"
 
 #define A       11
 #define B       12
@@ -16,9 +17,8 @@
 struct link {
 	struct fixture_node *a, *b;
 	struct pkt_batch train, datagrams;
-	uint8_t headers[HEADERS];
-	uint32_t len;
-	uint16_t segment;
+	struct pkt from_tun;
+	uint8_t headers[HEADERS]; /* of from_tun, which are overwritten */
 };
 
 static void set_cipher(struct fixture_node *f, uint32_t peer, uint8_t cipher, bool first)
@@ -55,18 +55,18 @@ static struct link *make(uint8_t cipher, unsigned packets, uint16_t segment)
 	if (pkt_batch_init_sized(&l->train, 1, 2 * PKT_TRAIN) != 0 ||
 		pkt_batch_init_sized(&l->datagrams, PKT_BATCH, 1) != 0)
 		abort();
-	l->segment = segment;
-	l->len = HEADERS + packets * segment;
-	struct pkt *p = pkt_place(&l->train, 0, PKT_HEADROOM);
-	fixture_packet(p, "10.77.0.11", "10.77.0.12", IP_PROTO_TCP, 64, l->len);
-	uint8_t *tcp = p->data + IP4_HDR_LEN;
-	memset(tcp, 0, 32);
-	tcp[12] = 32 / 4 << 4;
-	tcp[13] = 0x10;
-	struct ip_addr from = fixture_addr("10.77.0.11"), to = fixture_addr("10.77.0.12");
-	uint32_t pseudo = ip_sum_pseudo(0, &from, &to, IP_PROTO_TCP, l->len - IP4_HDR_LEN);
-	store_u16(tcp + 16, (uint16_t)~ip_sum_finish(pseudo));
-	memcpy(l->headers, p->data, HEADERS);
+	uint8_t *ip = pkt_place(&l->train, 0, PKT_HEADROOM)->data;
+	const struct shape shape = {
+		.src = A,
+		.dst = B,
+		.ttl = 64,
+		.fragment = 0x4000,
+		.timestamp = 1,
+		.flags = TCP_ACK,
+		.payload = (uint16_t)(packets * segment),
+	};
+	l->from_tun = shape_from_tun(&shape, ip, segment);
+	memcpy(l->headers, ip, HEADERS);
 	return l;
 }
 
@@ -74,13 +74,8 @@ static struct link *make(uint8_t cipher, unsigned packets, uint16_t segment)
 static void cross(struct link *l)
 {
 	struct pkt *p = pkt_place(&l->train, 0, PKT_HEADROOM);
+	*p = l->from_tun;
 	memcpy(p->data, l->headers, HEADERS);
-	p->len = l->len;
-	p->gso_size = l->segment;
-	p->gso_type = PKT_TCP;
-	p->flags = PKT_CSUM_PARTIAL;
-	p->l4_off = IP4_HDR_LEN;
-	p->csum_off = 16;
 	l->train.n = 1;
 	data_from_tun(&l->a->workers[0], &l->train, FIXTURE_NOW);
 	if (p->verdict != PKT_SEND_UDP)

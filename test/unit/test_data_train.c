@@ -2,11 +2,19 @@
 #include "core/wire/gre.h"
 #include "core/wire/ip.h"
 #include "test/unit/data_fixture.h"
+#include "test/unit/trains_fixture.h"
 
-#define TCP_HDR 20
-#define HDR     (IP4_HDR_LEN + TCP_HDR)
+#define HDR     (IP4_HDR_LEN + 20)
 #define SEGMENT 1000
 
+static const struct shape shape = {
+	.src = 11,
+	.sport = 443,
+	.dport = 40000,
+	.ttl = 64,
+	.seq = 5000,
+	.flags = TCP_ACK | TCP_PSH,
+};
 static struct pkt_batch train, arrived;
 
 static int set_up_trains(void **state)
@@ -23,26 +31,14 @@ static int tear_down_trains(void **state)
 	return tear_down(state);
 }
 
-/* A train of TCP from spoke a; its payload counts up in words of two bytes. */
-static struct pkt *tcp_train(const char *dst, uint16_t i, size_t payload)
+/* A train of TCP from spoke a to 10.77.0.dst. */
+static struct pkt *tcp_train(uint8_t dst, uint16_t i, uint16_t payload)
 {
 	struct pkt *p = pkt_place(&train, i, i * (size_t)PKT_TRAIN + PKT_HEADROOM);
-	fixture_packet(p, "10.77.0.11", dst, IP_PROTO_TCP, 64, HDR + payload);
-	uint8_t *tcp = p->data + IP4_HDR_LEN;
-	memset(tcp, 0, TCP_HDR);
-	store_u32(tcp + 4, 5000);
-	tcp[12] = TCP_HDR / 4 << 4;
-	tcp[13] = 0x18; /* PSH, ACK */
-	for (size_t at = 0; at + 2 <= payload; at += 2)
-		store_u16(tcp + TCP_HDR + at, (uint16_t)(at / 2));
-	struct ip_addr from = fixture_addr("10.77.0.11"), to = fixture_addr(dst);
-	uint16_t pseudo = ip_sum_finish(
-		ip_sum_pseudo(0, &from, &to, IP_PROTO_TCP, (uint32_t)(TCP_HDR + payload)));
-	store_u16(tcp + 16, (uint16_t)~pseudo);
-	p->gso_size = SEGMENT;
-	p->gso_type = PKT_TCP;
-	p->flags = PKT_CSUM_PARTIAL;
-	p->l4_off = IP4_HDR_LEN;
+	struct shape s = shape;
+	s.dst = dst;
+	s.payload = payload;
+	*p = shape_from_tun(&s, p->data, SEGMENT);
 	train.n = (uint16_t)(i + 1);
 	return p;
 }
@@ -81,11 +77,11 @@ static void expect_stream(unsigned from, unsigned to, size_t payload)
 		assert_int_equal(ip_checksum_transport(
 					 &ip.src, &ip.dst, IP_PROTO_TCP, tcp, p->len - IP4_HDR_LEN),
 			0);
-		assert_int_equal(load_u32(tcp + 4), 5000 + at);
+		assert_int_equal(load_u32(tcp + 4), shape.seq + at);
 		bool last = i + 1 == to;
-		assert_int_equal(tcp[13], last ? 0x18 : 0x10);
-		for (size_t k = HDR; k + 2 <= p->len; k += 2, at += 2)
-			assert_int_equal(load_u16(p->data + k), at / 2 & 0xffff);
+		assert_int_equal(tcp[13], last ? TCP_ACK | TCP_PSH : TCP_ACK);
+		for (size_t k = HDR; k < p->len; k++, at++)
+			assert_int_equal(p->data[k], shape_byte(&shape, at));
 	}
 	assert_int_equal(at, payload);
 }
@@ -93,7 +89,7 @@ static void expect_stream(unsigned from, unsigned to, size_t payload)
 static void a_train_becomes_datagrams_of_one_size(void **state)
 {
 	(void)state;
-	struct pkt *p = tcp_train("10.77.0.1", 0, 3 * SEGMENT + 500);
+	struct pkt *p = tcp_train(1, 0, 3 * SEGMENT + 500);
 	data_from_tun(&a->workers[0], &train, FIXTURE_NOW);
 	assert_int_equal(p->verdict, PKT_SEND_UDP);
 	uint32_t overhead = SEALED_HEADER_LEN + GRE_PLAIN_LEN + HDR + 16;
@@ -111,8 +107,8 @@ static void the_longest_trains_and_what_comes_behind(void **state)
 {
 	(void)state;
 	size_t most = PKT_TRAIN - 1 - HDR;
-	tcp_train("10.77.0.1", 0, most);
-	tcp_train("10.77.0.1", 1, 2 * SEGMENT);
+	tcp_train(1, 0, most);
+	tcp_train(1, 1, 2 * SEGMENT);
 	data_from_tun(&a->workers[0], &train, FIXTURE_NOW);
 	arrive(hub);
 	assert_int_equal(arrived.n, 66 + 2);
@@ -123,7 +119,7 @@ static void the_longest_trains_and_what_comes_behind(void **state)
 static void a_train_by_the_hub(void **state)
 {
 	(void)state;
-	tcp_train("10.77.0.12", 0, 2 * SEGMENT + 2);
+	tcp_train(12, 0, 2 * SEGMENT + 2);
 	data_from_tun(&a->workers[0], &train, FIXTURE_NOW);
 	arrive(hub);
 	assert_int_equal(arrived.n, 3);
@@ -138,13 +134,13 @@ static void a_train_by_the_hub(void **state)
 static void segments_that_the_peer_cannot_take(void **state)
 {
 	(void)state;
-	struct pkt *p = tcp_train("10.77.0.1", 0, 3 * SEGMENT);
+	struct pkt *p = tcp_train(1, 0, 3 * SEGMENT);
 	p->gso_size = PKT_ROOM;
 	data_from_tun(&a->workers[0], &train, FIXTURE_NOW);
 	assert_int_equal(p->verdict, PKT_DROP);
 	assert_int_equal(p->drop, DROP_TOO_BIG);
 	/* The key is charged for nothing, and the next one goes. */
-	p = tcp_train("10.77.0.1", 0, 10);
+	p = tcp_train(1, 0, 10);
 	data_from_tun(&a->workers[0], &train, FIXTURE_NOW);
 	assert_int_equal(p->verdict, PKT_SEND_UDP);
 	assert_int_equal(p->gso_size, 0);
@@ -155,12 +151,12 @@ static void segments_that_the_peer_cannot_take(void **state)
 static void trains_that_lie(void **state)
 {
 	(void)state;
-	struct pkt *p = tcp_train("10.77.0.1", 0, 3 * SEGMENT);
+	struct pkt *p = tcp_train(1, 0, 3 * SEGMENT);
 	p->gso_type = PKT_UDP;
 	data_from_tun(&a->workers[0], &train, FIXTURE_NOW);
 	assert_int_equal(p->verdict, PKT_DROP);
 	assert_int_equal(p->drop, DROP_MALFORMED);
-	p = tcp_train("10.77.0.1", 0, 3 * SEGMENT);
+	p = tcp_train(1, 0, 3 * SEGMENT);
 	p->data[IP4_HDR_LEN + 12] = 0x10; /* a TCP header of 4 bytes */
 	data_from_tun(&a->workers[0], &train, FIXTURE_NOW);
 	assert_int_equal(p->verdict, PKT_DROP);

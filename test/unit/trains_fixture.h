@@ -17,7 +17,7 @@
 
 struct shape {
 	bool v6, udp;
-	uint8_t src, dst; /* last byte of the addresses */
+	uint8_t src, dst; /* last byte of the addresses, in 10.77.0.0/24 or fd00::/64 */
 	uint16_t sport, dport;
 	uint8_t tos, ttl;
 	uint32_t label;     /* IPv6 flow label */
@@ -140,7 +140,7 @@ static inline void shape_ip4(const struct shape *s, uint8_t *ip)
 	store_u16(ip + 6, s->fragment);
 	ip[8] = s->ttl;
 	ip[9] = s->udp ? IP_PROTO_UDP : IP_PROTO_TCP;
-	memcpy(ip + 12, (uint8_t[]){10, 0, 0, s->src, 10, 0, 0, s->dst}, 8);
+	memcpy(ip + 12, (uint8_t[]){10, 77, 0, s->src, 10, 77, 0, s->dst}, 8);
 	memset(ip + 20, 1, s->ip_options);
 }
 
@@ -170,6 +170,12 @@ static inline void shape_ip6(const struct shape *s, uint8_t *ip)
 	*next = proto;
 }
 
+/* Byte i of its payload. */
+static inline uint8_t shape_byte(const struct shape *s, size_t i)
+{
+	return (uint8_t)((s->seq + i + s->fill) * 0x9E3779B1u >> 24);
+}
+
 /* A complete packet with right lengths and checksums; returns its length. */
 static inline size_t shape_build(const struct shape *s, uint8_t *ip)
 {
@@ -195,7 +201,7 @@ static inline size_t shape_build(const struct shape *s, uint8_t *ip)
 		store_u32(ip + l4 + 28, ~s->timestamp);
 	}
 	for (size_t i = 0; i < s->payload; i++)
-		ip[headers + i] = (uint8_t)((s->seq + i + s->fill) * 0x9E3779B1u >> 24);
+		ip[headers + i] = shape_byte(s, i);
 	twin_set_length(ip, len, l4, s->udp);
 	twin_finish(ip, len, l4, s->udp);
 	return len;
@@ -232,9 +238,9 @@ struct original {
 };
 
 /* A source of 255 is nobody's flow. */
-static inline bool original_same_flow(const struct original *a, const struct original *b)
+static inline bool original_same_flow(const struct original *one, const struct original *other)
 {
-	const struct shape *x = a->shape, *y = b->shape;
+	const struct shape *x = one->shape, *y = other->shape;
 	return x->src != 255 && x->v6 == y->v6 && x->udp == y->udp && x->src == y->src &&
 		x->dst == y->dst && x->sport == y->sport && x->dport == y->dport;
 }
@@ -257,15 +263,15 @@ static inline bool original_equals(
 
 /* The bytes of a train, one behind the other; its pieces' places in the batch. */
 static inline size_t train_gather(
-	const struct pkt_batch *b, uint16_t head, uint8_t *out, uint16_t *pieces, unsigned *n)
+	const struct pkt_batch *joined, uint16_t head, uint8_t *out, uint16_t *pieces, unsigned *n)
 {
 	size_t len = 0;
 	*n = 0;
-	for (uint16_t i = head;; i = b->v[i].next) {
-		memcpy(out + len, b->v[i].data, b->v[i].len);
-		len += b->v[i].len;
+	for (uint16_t i = head;; i = joined->v[i].next) {
+		memcpy(out + len, joined->v[i].data, joined->v[i].len);
+		len += joined->v[i].len;
 		pieces[(*n)++] = i;
-		if (b->v[i].next == 0)
+		if (joined->v[i].next == 0)
 			return len;
 	}
 }
@@ -286,12 +292,12 @@ static inline bool train_agrees(const struct pkt *p, const uint8_t *train, size_
 }
 
 /* A train taken apart, by the twin and by split_next, is the packets that it was made of. */
-static inline bool train_is_true(const struct pkt_batch *b, const struct original *originals,
+static inline bool train_is_true(const struct pkt_batch *joined, const struct original *originals,
 	const uint16_t *pieces, unsigned n, const uint8_t *train, size_t len)
 {
 	static uint8_t apart[PKT_HEADROOM + SHAPE_MAX];
 	uint8_t twin[2048];
-	struct pkt whole = b->v[pieces[0]];
+	struct pkt whole = joined->v[pieces[0]];
 	struct split split;
 	uint32_t split_len;
 	if (!train_agrees(&whole, train, len))
@@ -318,25 +324,25 @@ static inline bool train_is_true(const struct pkt_batch *b, const struct origina
  * A coalesced batch whose packets were all for the TUN: each of them leaves once, as it was, and none
  * before one of its own flow that came earlier. counts: of each packet and train, in order, how many it holds.
  */
-static inline bool batch_is_true(const struct pkt_batch *b, const struct original *originals,
+static inline bool batch_is_true(const struct pkt_batch *joined, const struct original *originals,
 	unsigned *counts, unsigned *n_counts)
 {
 	static uint8_t train[SHAPE_MAX];
 	uint16_t order[PKT_BATCH];
 	unsigned n_order = 0;
 	*n_counts = 0;
-	for (uint16_t i = 0; i < b->n; i++) {
-		const struct pkt *p = &b->v[i];
+	for (uint16_t i = 0; i < joined->n; i++) {
+		const struct pkt *p = &joined->v[i];
 		unsigned n;
 		if (p->verdict == PKT_MERGED)
 			continue;
-		size_t len = train_gather(b, i, train, order + n_order, &n);
+		size_t len = train_gather(joined, i, train, order + n_order, &n);
 		const struct original *o = &originals[i];
 		if (n == 1 &&
 			(p->gso_size != 0 || p->flags != 0 || len != o->len ||
 				memcmp(train, o->data, len) != 0))
 			return false;
-		if (n > 1 && !train_is_true(b, originals, order + n_order, n, train, len))
+		if (n > 1 && !train_is_true(joined, originals, order + n_order, n, train, len))
 			return false;
 		n_order += n;
 		counts[(*n_counts)++] = n;
@@ -346,14 +352,15 @@ static inline bool batch_is_true(const struct pkt_batch *b, const struct origina
 			if (order[i] >= order[later] &&
 				original_same_flow(&originals[order[i]], &originals[order[later]]))
 				return false;
-	return n_order == b->n;
+	return n_order == joined->n;
 }
 
 /* Nothing is left of coalescing. */
-static inline bool batch_is_original(const struct pkt_batch *b, const struct original *originals)
+static inline bool batch_is_original(
+	const struct pkt_batch *joined, const struct original *originals)
 {
-	for (uint16_t i = 0; i < b->n; i++) {
-		const struct pkt *p = &b->v[i];
+	for (uint16_t i = 0; i < joined->n; i++) {
+		const struct pkt *p = &joined->v[i];
 		if (p->verdict != PKT_WRITE_TUN || p->gso_size || p->gso_type || p->flags ||
 			p->next || p->l4_off || p->hdr_len || p->csum_off ||
 			p->len != originals[i].len ||
