@@ -1,6 +1,6 @@
 #!/bin/bash
 # Whether mixed traffic passes bit by bit with every combination of offloads, and by every way with all of
-# them: so many gigabytes each. Root, two cores, some fifteen minutes. Exit status 1 when anything was not exact.
+# them: so many gigabytes each. Root, two cores, some ten minutes. Exit status 1 when anything was not exact.
 #
 #   test/bench/exact.sh [--gigabytes 10] [--seed N]
 set -euo pipefail
