@@ -144,12 +144,8 @@ void connect_resend(struct peers *t, struct peer *p, uint64_t now)
 /* The peer whose INITIATION this is an answer to. */
 static struct peer *waiting_peer(const struct peers *t, uint32_t index)
 {
-	uint32_t entry = atomic_load_explicit(
-		&t->sessions->buckets[index & t->sessions->bucket_mask], memory_order_relaxed);
-	struct session *s = entry ? &t->sessions->slots[entry - 1] : NULL;
-	if (!s || s->local_index != index)
-		return NULL;
-	struct peer *p = peer_at(t, s->peer);
+	const struct session *s = session_with_index(t->sessions, index);
+	struct peer *p = s ? peer_at(t, s->peer) : NULL;
 	return p && p->init.active && p->init.session == s->id ? p : NULL;
 }
 

@@ -31,6 +31,11 @@ int sessions_init(
 		sessions_fini(t);
 		return ERR_NO_SPACE;
 	}
+	/* Indices are random, so that in time each page would be used: better all of them now. */
+	for (uint32_t i = 0; i < buckets; i++) {
+		atomic_init(&t->buckets[i], SESSION_NONE);
+		t->by_remote[i] = SESSION_NONE;
+	}
 	for (uint32_t i = 0; i < t->n_lanes; i++)
 		t->free_lanes[t->n_free_lanes++] = t->n_lanes - 1 - i;
 	return 0;
@@ -54,8 +59,8 @@ static uint32_t draw_index(const struct sessions *t, const struct env *env)
 	for (;;) {
 		uint32_t index = env_random_u32(env) & INDEX_MAX;
 		if (index != 0 &&
-			atomic_load_explicit(
-				&t->buckets[index & t->bucket_mask], memory_order_relaxed) == 0)
+			atomic_load_explicit(&t->buckets[index & t->bucket_mask],
+				memory_order_relaxed) == SESSION_NONE)
 			return index;
 	}
 }
@@ -93,7 +98,7 @@ struct session *session_new(struct sessions *t, uint8_t peer_lanes, const struct
 		session_set_lanes(t, s, peer_lanes);
 	/* The bucket is taken at once, so that no other session draws an index for it. */
 	atomic_store_explicit(
-		&t->buckets[s->local_index & t->bucket_mask], id + 1, memory_order_release);
+		&t->buckets[s->local_index & t->bucket_mask], id, memory_order_release);
 	return s;
 }
 
@@ -102,24 +107,24 @@ void session_set_remote(struct sessions *t, struct session *s, uint32_t remote_i
 	uint32_t *head = &t->by_remote[remote_index & t->bucket_mask];
 	s->remote_index = remote_index;
 	s->next_remote = *head;
-	*head = s->id + 1;
+	*head = s->id;
 }
 
 struct session *session_by_remote(
 	const struct sessions *t, uint32_t remote_index, const struct session *last)
 {
 	uint32_t entry = last ? last->next_remote : t->by_remote[remote_index & t->bucket_mask];
-	while (entry != 0 && t->slots[entry - 1].remote_index != remote_index)
-		entry = t->slots[entry - 1].next_remote;
-	return entry == 0 ? NULL : &t->slots[entry - 1];
+	while (entry != SESSION_NONE && t->slots[entry].remote_index != remote_index)
+		entry = t->slots[entry].next_remote;
+	return session_at(t, entry);
 }
 
 static void forget_remote(struct sessions *t, const struct session *s)
 {
 	uint32_t *link = &t->by_remote[s->remote_index & t->bucket_mask];
-	while (*link != 0 && *link != s->id + 1)
-		link = &t->slots[*link - 1].next_remote;
-	if (*link != 0)
+	while (*link != SESSION_NONE && *link != s->id)
+		link = &t->slots[*link].next_remote;
+	if (*link != SESSION_NONE)
 		*link = s->next_remote;
 }
 
@@ -135,7 +140,7 @@ void session_end(struct sessions *t, struct session *s)
 		return;
 	atomic_store_explicit(&s->state, SESSION_ENDED, memory_order_release);
 	atomic_store_explicit(
-		&t->buckets[s->local_index & t->bucket_mask], 0, memory_order_release);
+		&t->buckets[s->local_index & t->bucket_mask], SESSION_NONE, memory_order_release);
 	forget_remote(t, s);
 	s->ended_stamp = epoch_retire(t->epoch);
 	s->next_free = SESSION_NONE;
@@ -173,14 +178,22 @@ struct session *session_find(const struct sessions *t, uint32_t local_index)
 {
 	uint32_t entry = atomic_load_explicit(
 		&t->buckets[local_index & t->bucket_mask], memory_order_acquire);
-	if (entry == 0)
+	if (entry == SESSION_NONE)
 		return NULL;
-	struct session *s = &t->slots[entry - 1];
+	struct session *s = &t->slots[entry];
 	/* The state first: it makes the rest of the slot visible. */
 	uint8_t state = atomic_load_explicit(&s->state, memory_order_acquire);
 	if (state != SESSION_UNCONFIRMED && state != SESSION_LIVE)
 		return NULL;
 	return s->local_index == local_index ? s : NULL;
+}
+
+struct session *session_with_index(const struct sessions *t, uint32_t local_index)
+{
+	struct session *s = session_at(t,
+		atomic_load_explicit(
+			&t->buckets[local_index & t->bucket_mask], memory_order_relaxed));
+	return s && s->local_index == local_index ? s : NULL;
 }
 
 void path_set_endpoint(

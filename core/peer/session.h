@@ -78,7 +78,7 @@ struct sessions {
 	struct session *slots;
 	uint32_t n_slots, free_head;
 	uint32_t n_fresh;          /* slots from here on have never been used */
-	_Atomic uint32_t *buckets; /* slot id + 1 by index & mask; 0 = empty */
+	_Atomic uint32_t *buckets; /* slot id by index & mask; SESSION_NONE = empty */
 	uint32_t *by_remote;       /* likewise by remote_index, as chains: the control loop's */
 	uint32_t bucket_mask;
 	struct lane *lanes; /* pool */
@@ -114,6 +114,8 @@ void session_end(struct sessions *t, struct session *s);
 void sessions_reclaim(struct sessions *t);
 /* The published session with this index of ours, or NULL. For workers and control loop alike. */
 struct session *session_find(const struct sessions *t, uint32_t local_index);
+/* The session with this index of ours, published or not, or NULL. The control loop's. */
+struct session *session_with_index(const struct sessions *t, uint32_t local_index);
 static inline struct session *session_at(const struct sessions *t, uint32_t id)
 {
 	return id < t->n_slots ? &t->slots[id] : NULL;

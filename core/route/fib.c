@@ -69,6 +69,8 @@ static uint32_t take(struct fib *f)
 		f->retired_head = (f->retired_head + 1) % f->cap;
 		f->retired_count--;
 	}
+	if (f->retired_count == 0)
+		f->retired_head = 0; /* so that it stays on a few pages of its memory */
 	uint32_t i = f->free_head;
 	if (i != FIB_NONE)
 		f->free_head = f->entries[i].next;

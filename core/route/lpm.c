@@ -60,6 +60,8 @@ static void reclaim(struct lpm *t)
 		t->retired_head = (t->retired_head + 1) % t->node_cap;
 		t->retired_count--;
 	}
+	if (t->retired_count == 0)
+		t->retired_head = 0; /* so that it stays on a few pages of its memory */
 }
 
 /*
