@@ -4,29 +4,19 @@
 
 #include <string.h>
 
-static bool is_elsewhere(void *ctx, const struct fib_route *route)
+/* Default routes do not count: what they lead to is not behind us alone. */
+static bool is_behind_us(const void *ctx, const struct fib_route *route)
 {
 	(void)ctx;
-	return route->type == FIB_OVERLAY || route->type == FIB_REJECT;
+	return route->prefix.len > 0 && (route->type == FIB_LOCAL || route->type == FIB_OTHER);
 }
 
-/*
- * From the widest candidate to the narrowest: inside the certificate, inside a local or other route of
- * ours that is no default route, and without a more specific route that leads elsewhere.
- */
 bool egress_prefix(const struct nhrp *n, const struct ip_addr *target, struct prefix *out)
 {
-	for (unsigned len = 1; len <= addr_bits(target->family); len++) {
-		struct prefix p =
-			prefix_masked((struct prefix){.addr = *target, .len = (uint8_t)len});
-		if (!cert_covers_prefix(&n->self, &p))
-			continue;
-		const struct fib_route *r = fib_covering(n->fib, &p);
-		if (!r || r->prefix.len == 0 || (r->type != FIB_LOCAL && r->type != FIB_OTHER) ||
-			fib_any_inside(n->fib, &p, is_elsewhere, NULL))
-			continue;
-		*out = p;
-		return true;
+	for (uint8_t len = 1; len <= addr_bits(target->family); len++) {
+		struct prefix p = prefix_masked((struct prefix){.addr = *target, .len = len});
+		if (cert_covers_prefix(&n->self, &p))
+			return fib_widest(n->fib, target, len, is_behind_us, NULL, out);
 	}
 	return false;
 }

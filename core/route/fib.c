@@ -179,25 +179,32 @@ const struct fib_route *fib_route_at(const struct fib *f, uint32_t i, bool *acti
 
 struct inside {
 	const struct fib *f;
-	const struct prefix *outer;
-	bool (*elsewhere)(void *ctx, const struct fib_route *route);
-	void *ctx;
-	bool found;
+	bool (*same)(const void *ctx, const struct fib_route *route);
+	const void *ctx;
+	bool all;
 };
 
 static void look_inside(void *ctx, const struct prefix *p, uint32_t value)
 {
 	struct inside *in = ctx;
-	if (p->len > in->outer->len && !in->found)
-		in->found = in->elsewhere(in->ctx, &in->f->entries[value].route);
+	(void)p;
+	in->all = in->all && in->same(in->ctx, &in->f->entries[value].route);
 }
 
-bool fib_any_inside(const struct fib *f, const struct prefix *p,
-	bool (*elsewhere)(void *ctx, const struct fib_route *route), void *ctx)
+bool fib_widest(const struct fib *f, const struct ip_addr *target, uint8_t least_len,
+	bool (*same)(const void *ctx, const struct fib_route *route), const void *ctx,
+	struct prefix *out)
 {
-	struct inside in = {.f = f, .outer = p, .elsewhere = elsewhere, .ctx = ctx};
-	lpm_each_inside(&f->routes, p, look_inside, &in);
-	return in.found;
+	for (unsigned len = least_len; len <= addr_bits(target->family); len++) {
+		*out = prefix_masked((struct prefix){.addr = *target, .len = (uint8_t)len});
+		const struct fib_route *r = fib_covering(f, out);
+		struct inside in = {.f = f, .same = same, .ctx = ctx, .all = r && same(ctx, r)};
+		if (in.all)
+			lpm_each_inside(&f->routes, out, look_inside, &in);
+		if (in.all)
+			return true;
+	}
+	return false;
 }
 
 int fib_shortcut_put(struct fib *f, const struct prefix *p, uint32_t peer)

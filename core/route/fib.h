@@ -75,9 +75,13 @@ const struct fib_route *fib_covering(const struct fib *f, const struct prefix *p
 const struct fib_route *fib_own(const struct fib *f, const struct prefix *p);
 /* Entry i of 0 .. cap - 1 for listings, NULL when free; *active = it is the one forwarding uses. */
 const struct fib_route *fib_route_at(const struct fib *f, uint32_t i, bool *active);
-/* Is there a best route strictly inside p for which `elsewhere` says true? */
-bool fib_any_inside(const struct fib *f, const struct prefix *p,
-	bool (*elsewhere)(void *ctx, const struct fib_route *route), void *ctx);
+/*
+ * The widest prefix around target, of at least this length, all of which goes one way: by best routes for
+ * which `same` says true, both the one that covers it and those inside. False: there is none.
+ */
+bool fib_widest(const struct fib *f, const struct ip_addr *target, uint8_t least_len,
+	bool (*same)(const void *ctx, const struct fib_route *route), const void *ctx,
+	struct prefix *out);
 
 /* peer = a peer slot. ERR_NO_SPACE. */
 int fib_shortcut_put(struct fib *f, const struct prefix *p, uint32_t peer);

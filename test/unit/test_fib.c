@@ -118,13 +118,7 @@ static void neighbours_are_behind_next_hops(void **state)
 	assert_int_equal(look("192.168.2.9", true).peer, FIB_NONE);
 }
 
-static bool is_overlay(void *ctx, const struct fib_route *r)
-{
-	(void)ctx;
-	return r->type == FIB_OVERLAY;
-}
-
-static void covering_and_inside(void **state)
+static void covering(void **state)
 {
 	(void)state;
 	struct prefix wide = fixture_prefix("10.0.0.0/8"), mid = fixture_prefix("10.1.0.0/16");
@@ -132,10 +126,47 @@ static void covering_and_inside(void **state)
 	put("10.1.0.0/16", "10.77.0.1", FIB_KERNEL, 254, 0, FIB_OVERLAY);
 	assert_int_equal(fib_covering(&fib, &wide)->prefix.len, 0);
 	assert_int_equal(fib_covering(&fib, &mid)->prefix.len, 16);
-	assert_true(fib_any_inside(&fib, &wide, is_overlay, NULL));
-	assert_false(fib_any_inside(&fib, &mid, is_overlay, NULL)); /* strictly inside */
 	struct prefix v6 = fixture_prefix("fd00::/8");
 	assert_null(fib_covering(&fib, &v6));
+}
+
+static bool is_type(const void *type, const struct fib_route *r)
+{
+	return r->type == *(const uint8_t *)type;
+}
+
+static void the_widest_that_goes_one_way(void **state)
+{
+	(void)state;
+	static const uint8_t overlay = FIB_OVERLAY, other = FIB_OTHER;
+	static const struct {
+		const char *target, *expected; /* NULL: none */
+		const uint8_t *type;
+		uint8_t least;
+	} cases[] = {
+		{"10.1.0.1", "10.1.0.0/17", &other, 1},       /* not 10.1.200.0/24 */
+		{"10.1.0.1", "10.1.0.0/20", &other, 20},      /* no wider than asked */
+		{"10.1.0.1", NULL, &overlay, 1},              /* itself goes elsewhere */
+		{"10.1.200.5", "10.1.200.0/29", &overlay, 1}, /* not .9, which comes back */
+		{"10.1.200.9", "10.1.200.9/32", &other, 1},
+		{"10.1.201.1", "10.1.201.0/24", &other, 1},
+		{"10.2.0.1", "10.2.0.0/15", &other, 1}, /* 10.0.0.0/8 but for 10.1.200.0/24 */
+		{"172.16.0.1", NULL, &other, 1},        /* no route */
+	};
+	put("10.0.0.0/8", NULL, FIB_KERNEL, 254, 0, FIB_OTHER);
+	put("10.1.0.0/16", NULL, FIB_KERNEL, 254, 0, FIB_OTHER);
+	put("10.1.200.0/24", "10.77.0.1", FIB_KERNEL, 254, 0, FIB_OVERLAY);
+	put("10.1.200.9/32", NULL, FIB_KERNEL, 254, 0, FIB_OTHER);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ip_addr target;
+		struct prefix got;
+		char text[PREFIX_TEXT_MAX];
+		assert_true(addr_parse(cases[i].target, &target));
+		bool found =
+			fib_widest(&fib, &target, cases[i].least, is_type, cases[i].type, &got);
+		assert_string_equal(found ? prefix_format(&got, text) : "none",
+			cases[i].expected ? cases[i].expected : "none");
+	}
 }
 
 static void a_full_table_refuses_and_recovers(void **state)
@@ -211,7 +242,8 @@ int main(void)
 		CASE(any_kernel_route_wins_over_ours_and_standby_takes_over),
 		CASE(shortcuts_win_ties_and_lose_to_what_is_narrower),
 		CASE(neighbours_are_behind_next_hops),
-		CASE(covering_and_inside),
+		CASE(covering),
+		CASE(the_widest_that_goes_one_way),
 		CASE(a_full_table_refuses_and_recovers),
 		CASE(a_renewal_keeps_its_place),
 		CASE(a_batch_keeps_what_it_began_with),
