@@ -14,6 +14,7 @@ static void routes_fire(void *owner, struct timer *timer, uint64_t now)
 	(void)timer;
 	n->routes_seen = n->fib->generation;
 	shortcut_check_routes(n, now);
+	purge_check_routes(n, now);
 	if (n->addresses_changed)
 		peers_show_place(n->peers, now);
 	nhc_update(n, n->addresses_changed, now);

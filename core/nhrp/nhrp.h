@@ -85,6 +85,7 @@ struct refusal {
 struct told {
 	uint32_t requester, egress; /* peer ids */
 	struct prefix prefix;
+	struct ip_addr gateway; /* of our route then; family 0 = on link */
 	uint64_t until;
 };
 
@@ -280,6 +281,10 @@ void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request
 void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
 	const struct endpoint *from, uint64_t now);
 
+/* The widest prefix around target, of at least this length, that our routes send by one gateway. */
+bool transit_prefix(const struct nhrp *n, const struct ip_addr *target, uint8_t least_len,
+	const struct ip_addr *gateway, struct prefix *out);
+
 void egress_answer(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now);
 /* The widest prefix around target that we may answer for. */
 bool egress_prefix(const struct nhrp *n, const struct ip_addr *target, struct prefix *out);
@@ -312,7 +317,9 @@ void purge_receive(struct nhrp *n, struct peer *p, struct nhrp_packet *request, 
 /* Tells everyone who was told that p answers for prefixes inside this one. */
 void purge_told(struct nhrp *n, uint32_t egress, const struct prefix *prefix, uint64_t now);
 void purge_remember(struct nhrp *n, uint32_t requester, uint32_t egress,
-	const struct prefix *prefix, uint64_t until);
+	const struct prefix *prefix, const struct ip_addr *gateway, uint64_t until);
+/* Routes have changed: tells everyone who was told of a prefix that no longer goes there, as a whole. */
+void purge_check_routes(struct nhrp *n, uint64_t now);
 void purge_own(struct nhrp *n, struct peer *p, uint64_t now);
 
 /* Makes the kernel have our best route of this prefix, or none. */

@@ -3,19 +3,23 @@
 #include <string.h>
 
 void purge_remember(struct nhrp *n, uint32_t requester, uint32_t egress,
-	const struct prefix *prefix, uint64_t until)
+	const struct prefix *prefix, const struct ip_addr *gateway, uint64_t until)
 {
 	struct told *oldest = &n->told[n->n_told % NHRP_TOLD];
 	for (uint32_t i = 0; i < NHRP_TOLD && i < n->n_told; i++) {
 		struct told *t = &n->told[i];
 		if (t->requester == requester && t->egress == egress &&
 			prefix_equal(&t->prefix, prefix)) {
+			t->gateway = *gateway;
 			t->until = until;
 			return;
 		}
 	}
-	*oldest = (struct told){
-		.requester = requester, .egress = egress, .prefix = *prefix, .until = until};
+	*oldest = (struct told){.requester = requester,
+		.egress = egress,
+		.prefix = *prefix,
+		.gateway = *gateway,
+		.until = until};
 	n->n_told++;
 }
 
@@ -37,17 +41,38 @@ static void send_purge(
 	nhrp_send(n, to, &packet, now);
 }
 
+static void purge(struct nhrp *n, struct told *t, uint64_t now)
+{
+	struct peer *to = peer_at(n->peers, t->requester);
+	t->until = 0;
+	if (to)
+		send_purge(n, to, &t->prefix, 0, now);
+}
+
 void purge_told(struct nhrp *n, uint32_t egress, const struct prefix *prefix, uint64_t now)
 {
 	for (uint32_t i = 0; i < NHRP_TOLD && i < n->n_told; i++) {
 		struct told *t = &n->told[i];
-		if (t->egress != egress || now >= t->until || !prefix_covers(prefix, &t->prefix))
-			continue;
-		struct peer *to = peer_at(n->peers, t->requester);
-		t->until = 0;
-		if (to)
-			send_purge(n, to, &t->prefix, 0, now);
+		if (t->egress == egress && now < t->until && prefix_covers(prefix, &t->prefix))
+			purge(n, t, now);
 	}
+}
+
+/* If our own route is gone, the shortcut is the better way: whoever has it may keep it. */
+static bool goes_elsewhere(const struct nhrp *n, const struct told *t)
+{
+	struct prefix whole;
+	const struct fib_route *r = fib_covering(n->fib, &t->prefix);
+	return r && r->prefix.len > 0 && r->type != FIB_REJECT &&
+		!(transit_prefix(n, &t->prefix.addr, t->prefix.len, &t->gateway, &whole) &&
+			whole.len == t->prefix.len);
+}
+
+void purge_check_routes(struct nhrp *n, uint64_t now)
+{
+	for (uint32_t i = 0; i < NHRP_TOLD && i < n->n_told; i++)
+		if (now < n->told[i].until && goes_elsewhere(n, &n->told[i]))
+			purge(n, &n->told[i], now);
 }
 
 /* Everything of ours, without waiting for an answer: we are leaving. */

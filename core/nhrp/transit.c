@@ -124,6 +124,35 @@ void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request
 	nhrp_send(n, to, request, now);
 }
 
+static bool goes_by(const void *gateway, const struct fib_route *route)
+{
+	return route->type == FIB_OVERLAY && addr_equal(&route->gateway, gateway);
+}
+
+bool transit_prefix(const struct nhrp *n, const struct ip_addr *target, uint8_t least_len,
+	const struct ip_addr *gateway, struct prefix *out)
+{
+	return fib_widest(n->fib, target, least_len, goes_by, gateway, out);
+}
+
+/*
+ * A positive answer: cut to what our own routes send the same way as the destination, since only what is
+ * registered here, or was learnt by routing, says that a part of the prefix is somewhere else.
+ */
+static void narrow(struct nhrp *n, const struct peer *p, const struct peer *to,
+	struct nhrp_packet *reply, uint64_t now)
+{
+	struct nhrp_cie *cie = &reply->cies.v[0];
+	struct prefix host = prefix_host(&reply->dst_proto), prefix;
+	const struct fib_route *route = fib_covering(n->fib, &host);
+	uint8_t bits = nhrp_cie_bits(reply, cie);
+	if (!route || !transit_prefix(n, &reply->dst_proto, bits, &route->gateway, &prefix))
+		return; /* the route has just gone: so will the traffic */
+	cie->prefix_len = prefix.len;
+	purge_remember(
+		n, to->id, p->id, &prefix, &route->gateway, now + cie->holding_time_s * NS_PER_S);
+}
+
 /* Replies go back to the requester, whose address is the source. */
 void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
 	const struct endpoint *from, uint64_t now)
@@ -139,17 +168,14 @@ void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
 		struct nhrp_cie cie = nhrp_own_cie(n, reply, own, to);
 		nhrp_ext_add_cie(reply, NHRP_EXT_REVERSE, &cie);
 	}
-	const struct nhrp_cie *cie = &reply->cies.v[0];
-	if (cie->code == NHRP_CODE_SUCCESS) {
-		struct prefix prefix = prefix_masked((struct prefix){
-			.addr = reply->dst_proto, .len = nhrp_cie_bits(reply, cie)});
+	if (reply->cies.v[0].code == NHRP_CODE_SUCCESS) {
 		if (!(p->cert.role & CERT_HUB)) {
 			if (!reply->vendor.have_static_key ||
 				memcmp(reply->vendor.static_key, p->key, KEY_LEN) != 0)
 				return; /* it answers for somebody else */
 			clean_candidates(reply, p, from);
 		}
-		purge_remember(n, to->id, p->id, &prefix, now + cie->holding_time_s * NS_PER_S);
+		narrow(n, p, to, reply, now);
 	}
 	nhrp_send(n, to, reply, now);
 }

@@ -273,6 +273,42 @@ static void answer_without_foreign_holes(struct sim *s)
 	CHECK(s, node_shortcut(t.alice, "192.168.2.0/25"));
 }
 
+/*
+ * A host of bob's LAN moves to carol, who registers it. bob knows nothing of that, the hub does: it takes
+ * back the shortcut that covers both, and the next answer leaves room for carol's host.
+ */
+static void a_host_of_the_prefix_moves(struct sim *s)
+{
+	struct trio t = trio_new(s, MS(40));
+	struct node *carol = world_spoke(t.w, "carol", "10.0.0.13/24", NAT_PORT_RESTRICTED);
+	struct nhrp_view v;
+	world_lan(t.w, t.bob, "192.168.2.0/24");
+	world_grant(carol, "192.168.2.200/32");
+	node_route(t.alice, "192.168.0.0/16", "10.0.0.1", ROUTE_TYPE_OVERLAY);
+	world_up(t.w);
+	struct flow *f = ping_lan(&t, MS(20));
+	WAIT_FOR(s, S(3), node_nhrp(t.alice, "shortcut", "192.168.2.0/24", &v));
+
+	node_own(carol, "192.168.2.200/32");
+	node_route(carol, "192.168.2.200/32", NULL, ROUTE_TYPE_OTHER);
+	WAIT_FOR(s, S(1), !node_nhrp(t.alice, "shortcut", "192.168.2.0/24", &v));
+	struct flow *g =
+		flow_start(t.alice, carol, INNER_ECHO, "10.0.0.11", "192.168.2.200", MS(20), 100);
+	sim_run(s, S(15));
+	flow_finish(f);
+	CHECK_EQ(s, flow_lost(f), 0);
+	CHECK_EQ(s, flow_lost(g), 0);
+	CHECK(s, node_shortcut(t.alice, "192.168.2.0/25"));
+	CHECK(s, node_shortcut(t.alice, "192.168.2.200/32"));
+
+	/* It moves back. */
+	node_unroute(carol, "192.168.2.200/32");
+	WAIT_FOR(s, S(1), !node_nhrp(t.alice, "shortcut", "192.168.2.200/32", &v));
+	g = flow_start(t.alice, t.bob, INNER_ECHO, "10.0.0.11", "192.168.2.200", MS(20), 100);
+	sim_run(s, S(3));
+	CHECK_EQ(s, flow_lost(g), 0);
+}
+
 /* The egress loses the prefix: whoever was told is told again. */
 static void purged_when_the_egress_loses_it(struct sim *s)
 {
@@ -497,6 +533,7 @@ static const struct sim_case cases[] = {
 	{"capped-by-the-covering-route", capped_by_the_covering_route},
 	{"answer-without-foreign-holes", answer_without_foreign_holes},
 	{"answer-stays-inside-the-certificate", answer_stays_inside_the_certificate},
+	{"a-host-of-the-prefix-moves", a_host_of_the_prefix_moves},
 	{"purged-when-the-egress-loses-it", purged_when_the_egress_loses_it},
 	{"no-shortcut-for-a-default-route", no_shortcut_for_a_default_route},
 	{"refused-resolution-backs-off", refused_resolution_backs_off},
