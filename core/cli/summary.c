@@ -54,6 +54,19 @@ static void print_peers(const json_t *s)
 		number_of(s, "peers"), number_of(s, "shortcuts"), number_of(s, "bindings"));
 }
 
+/* What this node does for its part that spokes talk directly. */
+static void print_shorter_ways(const json_t *s)
+{
+	const json_t *redirect = json_object_get(s, "redirect");
+	const json_t *shortcut = json_object_get(s, "shortcut");
+	if (json_is_boolean(redirect))
+		fputs(json_is_true(redirect) ? "spokes are told of them"
+					     : "spokes are not told of them (redirect = no)",
+			stdout);
+	else
+		fputs(json_is_true(shortcut) ? "taken" : "not taken (shortcut = no)", stdout);
+}
+
 static void print_certificate(const json_t *s)
 {
 	fputs("until ", stdout);
@@ -168,6 +181,7 @@ static const struct {
 	{"interface", print_interface},
 	{"hubs", print_hubs},
 	{"peers", print_peers},
+	{"shorter ways", print_shorter_ways},
 	{"ciphers", print_ciphers},
 	{"offloads", print_offloads},
 	{"certificate", print_certificate},

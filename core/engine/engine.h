@@ -209,6 +209,8 @@ struct node_view {
 	uint32_t peers, peers_up, hubs, hubs_up, bindings, shortcuts;
 	bool ready;                      /* hub: always; spoke: registered with at least one hub */
 	bool relay_in_daemon;            /* hairpin bypasses the host's firewall */
+	bool redirect;                   /* hub: tells spokes of shorter ways */
+	bool shortcut;                   /* spoke: takes them */
 	const char *ciphers;             /* "AES-256-GCM ChaCha20-Poly1305" */
 	struct endpoint public_endpoint; /* as a hub sees us; family 0 = unknown */
 };

@@ -23,6 +23,8 @@ void engine_view_node(const struct engine *e, struct node_view *out)
 		.ready = e->plane.hub || nhrp_registered(&e->nhrp),
 		.relay_in_daemon = e->plane.hub &&
 			!atomic_load_explicit(&e->plane.relay_kernel, memory_order_relaxed),
+		.redirect = e->nhrp.config.redirect,
+		.shortcut = !e->plane.hub && e->nhrp.config.shortcut,
 		.ciphers = e->ciphers,
 	};
 	strcpy(out->name, e->self.name);

@@ -223,6 +223,8 @@ json_t *object_node(const struct engine *e, const struct status_context *context
 	json_object_set_new(o, "uptime_s", json_integer((json_int_t)(uptime / NS_PER_S)));
 	json_object_set_new(o, "relay",
 		view.hub ? json_string(view.relay_in_daemon ? "daemon" : "kernel") : json_null());
+	json_object_set_new(o, "redirect", view.hub ? json_boolean(view.redirect) : json_null());
+	json_object_set_new(o, "shortcut", view.hub ? json_null() : json_boolean(view.shortcut));
 	add_offloads(o, context);
 	json_object_set_new(o, "warnings", node_warnings(&view, context));
 	json_object_set_new(o, "counters", counters_json(&counters));

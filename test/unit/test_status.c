@@ -126,6 +126,22 @@ static void test_node(void **state)
 	json_decref(o);
 }
 
+/* Each role has its own half of phase 3. */
+static void test_shorter_ways(void **state)
+{
+	(void)state;
+	engine.node.shortcut = true;
+	json_t *o = node_json();
+	assert_true(json_is_true(json_object_get(o, "shortcut")));
+	assert_true(json_is_null(json_object_get(o, "redirect")));
+	json_decref(o);
+	engine.node.hub = true;
+	o = node_json();
+	assert_true(json_is_null(json_object_get(o, "shortcut")));
+	assert_true(json_is_false(json_object_get(o, "redirect")));
+	json_decref(o);
+}
+
 static unsigned warnings(const char *which)
 {
 	json_t *o = node_json(), *value;
@@ -275,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_node, setup),
+		cmocka_unit_test_setup(test_shorter_ways, setup),
 		cmocka_unit_test_setup(test_warnings, setup),
 		cmocka_unit_test_setup(test_ready, setup),
 		cmocka_unit_test_setup(test_peers, setup),
