@@ -108,6 +108,7 @@ struct nhrp_ext {
 	uint16_t type; /* 14 bits, never NHRP_EXT_END */
 	bool compulsory;
 	bool raw;
+	uint16_t offset;     /* where it stood in the decoded packet; not encoded */
 	uint16_t len;        /* raw: bytes of the value */
 	const uint8_t *data; /* raw: borrowed */
 };
@@ -197,11 +198,17 @@ struct nhrp_packet {
  *
  * Returns 0, ERR_TRUNCATED, ERR_MALFORMED, ERR_VERSION (not NHRP version 1), ERR_UNSUPPORTED (type,
  * address family), ERR_NO_SPACE (more entries than the bounds above), ERR_DUPLICATE (extension).
- * On failure out->error_code is what an error indication about it would carry, NHRP_ERROR_PROTOCOL or
- * NHRP_ERROR_INVALID_EXTENSION, with out->error_offset, the families and the header's addresses; or 0:
- * send none (nothing in it can be trusted, or it is itself one). Other fields are not to be used.
+ * On failure out->error_code is what an error indication about it would carry (s.5.2.7),
+ * NHRP_ERROR_PROTOCOL or NHRP_ERROR_INVALID_EXTENSION, with out->error_offset and as much of the
+ * families and the header's addresses as could be read; or 0: send none (it is cut, or may be an error
+ * indication itself). Other fields are not to be used.
  */
 int nhrp_decode(const void *data, size_t len, struct nhrp_packet *out);
+/*
+ * The beginning of a packet as an error indication quotes it: type, families, hop count, flags, request
+ * id and the header's addresses, whatever its length and checksum say of the rest. ERR_*.
+ */
+int nhrp_decode_quoted(const void *data, size_t len, struct nhrp_packet *out);
 
 /*
  * Encodes in into out: checksum, lengths and the End extension are computed. Returns the length.

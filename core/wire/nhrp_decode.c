@@ -12,8 +12,21 @@
  */
 
 struct fixed {
+	uint16_t afn, proto_type;
 	uint16_t packet_len, ext_offset; /* ext_offset 0: no extensions */
+	uint8_t version, type;
 	uint8_t nbma_len, sub_len;
+	uint16_t wrong; /* offset of the field that is */
+};
+
+enum offset {
+	OFFSET_AFN = 0,
+	OFFSET_PROTOCOL = 2,
+	OFFSET_LENGTH = 10,
+	OFFSET_CHECKSUM = 12,
+	OFFSET_EXTENSIONS = 14,
+	OFFSET_VERSION = 16,
+	OFFSET_TYPE = 17,
 };
 
 static uint8_t family_of(uint16_t value, uint16_t v4, uint16_t v6)
@@ -21,39 +34,61 @@ static uint8_t family_of(uint16_t value, uint16_t v4, uint16_t v6)
 	return value == v4 ? 4 : value == v6 ? 6 : 0;
 }
 
-static int decode_fixed(
-	const uint8_t *data, size_t len, struct nhrp_packet *out, struct fixed *fixed)
+static int read_fixed(const uint8_t *data, size_t len, struct nhrp_packet *out, struct fixed *fixed)
 {
 	struct reader r = reader_of(data, len);
-	uint16_t afn = read_u16(&r);
-	uint16_t proto_type = read_u16(&r);
+	fixed->afn = read_u16(&r);
+	fixed->proto_type = read_u16(&r);
 	read_bytes(&r, 5); /* SNAP, of no meaning with an Ethertype */
 	out->hop_count = read_u8(&r);
 	fixed->packet_len = read_u16(&r);
 	read_u16(&r); /* checksum */
 	fixed->ext_offset = read_u16(&r);
-	uint8_t version = read_u8(&r);
-	uint8_t type = read_u8(&r);
+	fixed->version = read_u8(&r);
+	fixed->type = read_u8(&r);
 	fixed->nbma_len = read_u8(&r) & NHRP_LEN_MASK;
 	fixed->sub_len = read_u8(&r) & NHRP_LEN_MASK;
-	if (r.failed)
+	return r.failed ? ERR_TRUNCATED : 0;
+}
+
+static int is_wrong(struct fixed *fixed, enum offset at, int rc)
+{
+	fixed->wrong = (uint16_t)at;
+	return rc;
+}
+
+/* What kind of packet it is: one that we know? */
+static int decode_kind(struct nhrp_packet *out, struct fixed *fixed)
+{
+	out->nbma_family = family_of(fixed->afn, NHRP_AFN_IPV4, NHRP_AFN_IPV6);
+	out->proto_family = family_of(fixed->proto_type, NHRP_ETHER_IPV4, NHRP_ETHER_IPV6);
+	if (!out->nbma_family)
+		return is_wrong(fixed, OFFSET_AFN, ERR_UNSUPPORTED);
+	if (!out->proto_family)
+		return is_wrong(fixed, OFFSET_PROTOCOL, ERR_UNSUPPORTED);
+	if (fixed->type < NHRP_RESOLUTION_REQUEST || fixed->type > NHRP_TRAFFIC_INDICATION)
+		return is_wrong(fixed, OFFSET_TYPE, ERR_UNSUPPORTED);
+	out->type = (enum nhrp_type)fixed->type;
+	return 0;
+}
+
+static int decode_fixed(
+	const uint8_t *data, size_t len, struct nhrp_packet *out, struct fixed *fixed)
+{
+	if (read_fixed(data, len, out, fixed) < 0)
 		return ERR_TRUNCATED;
-	if (version != NHRP_VERSION)
-		return ERR_VERSION;
+	if (fixed->version != NHRP_VERSION)
+		return is_wrong(fixed, OFFSET_VERSION, ERR_VERSION);
 	if (fixed->packet_len > len)
 		return ERR_TRUNCATED;
-	if (fixed->packet_len < NHRP_HEADER_LEN || ip_checksum(data, fixed->packet_len) != 0)
-		return ERR_MALFORMED;
+	if (fixed->packet_len < NHRP_HEADER_LEN)
+		return is_wrong(fixed, OFFSET_LENGTH, ERR_MALFORMED);
+	if (ip_checksum(data, fixed->packet_len) != 0)
+		return is_wrong(fixed, OFFSET_CHECKSUM, ERR_MALFORMED);
 	if (fixed->ext_offset != 0 &&
 		(fixed->ext_offset < NHRP_HEADER_LEN || fixed->ext_offset > fixed->packet_len))
-		return ERR_MALFORMED;
-	out->nbma_family = family_of(afn, NHRP_AFN_IPV4, NHRP_AFN_IPV6);
-	out->proto_family = family_of(proto_type, NHRP_ETHER_IPV4, NHRP_ETHER_IPV6);
-	if (!out->nbma_family || !out->proto_family || type < NHRP_RESOLUTION_REQUEST ||
-		type > NHRP_TRAFFIC_INDICATION)
-		return ERR_UNSUPPORTED;
-	out->type = (enum nhrp_type)type;
-	return 0;
+		return is_wrong(fixed, OFFSET_EXTENSIONS, ERR_MALFORMED);
+	return decode_kind(out, fixed);
 }
 
 /* An address of len bytes, which is 0 or what the family needs. */
@@ -188,7 +223,7 @@ static int decode_ext(struct reader value, struct nhrp_packet *out, struct nhrp_
 }
 
 /* Leaves r at the extension that is wrong. Whatever stands behind End is ignored. */
-static int decode_exts(struct reader *r, struct nhrp_packet *out)
+static int decode_exts(struct reader *r, const uint8_t *begin, struct nhrp_packet *out)
 {
 	while (!out->have_end) {
 		struct reader next = *r;
@@ -196,8 +231,9 @@ static int decode_exts(struct reader *r, struct nhrp_packet *out)
 		struct reader value = read_sub(&next, read_u16(&next));
 		if (next.failed)
 			return ERR_TRUNCATED;
-		struct nhrp_ext ext = {
-			.type = head & NHRP_TYPE_MASK, .compulsory = (head & NHRP_COMPULSORY) != 0};
+		struct nhrp_ext ext = {.type = head & NHRP_TYPE_MASK,
+			.compulsory = (head & NHRP_COMPULSORY) != 0,
+			.offset = (uint16_t)(r->at - begin)};
 		if (ext.type == NHRP_EXT_END) {
 			if (reader_left(&value) > 0)
 				return ERR_MALFORMED;
@@ -212,12 +248,13 @@ static int decode_exts(struct reader *r, struct nhrp_packet *out)
 	return 0;
 }
 
-static int refuse(int rc, enum nhrp_error code, const uint8_t *data, const struct reader *r,
+/* at: of the field that is wrong. What may itself be an error indication is not answered. */
+static int refuse(int rc, enum nhrp_error code, size_t at, const struct fixed *fixed,
 	struct nhrp_packet *out)
 {
-	bool answer = out->type != NHRP_ERROR_INDICATION;
+	bool answer = fixed->type != NHRP_ERROR_INDICATION;
 	out->error_code = answer ? (uint16_t)code : NHRP_ERROR_NONE;
-	out->error_offset = answer ? (uint16_t)(r->at - data) : 0;
+	out->error_offset = answer ? (uint16_t)at : 0;
 	return rc;
 }
 
@@ -227,16 +264,35 @@ int nhrp_decode(const void *data, size_t len, struct nhrp_packet *out)
 	memset(out, 0, sizeof *out);
 	int rc = decode_fixed(data, len, out, &fixed);
 	if (rc < 0)
-		return rc;
+		return refuse(rc, rc == ERR_TRUNCATED ? NHRP_ERROR_NONE : NHRP_ERROR_PROTOCOL,
+			fixed.wrong, &fixed, out);
+	const uint8_t *begin = data;
 	struct reader r = reader_of(data, fixed.packet_len);
 	read_bytes(&r, NHRP_FIXED_LEN);
 	size_t end = fixed.ext_offset ? fixed.ext_offset : fixed.packet_len;
 	struct reader mandatory = read_sub(&r, end - NHRP_FIXED_LEN);
-	if ((rc = decode_header(&mandatory, out, &fixed)) < 0)
-		return refuse(rc, NHRP_ERROR_NONE, data, &mandatory, out);
-	if ((rc = decode_body(&mandatory, out)) < 0)
-		return refuse(rc, NHRP_ERROR_PROTOCOL, data, &mandatory, out);
-	if (fixed.ext_offset && (rc = decode_exts(&r, out)) < 0)
-		return refuse(rc, NHRP_ERROR_INVALID_EXTENSION, data, &r, out);
+	if ((rc = decode_header(&mandatory, out, &fixed)) < 0 ||
+		(rc = decode_body(&mandatory, out)) < 0)
+		return refuse(
+			rc, NHRP_ERROR_PROTOCOL, (size_t)(mandatory.at - begin), &fixed, out);
+	if (fixed.ext_offset && (rc = decode_exts(&r, begin, out)) < 0)
+		return refuse(
+			rc, NHRP_ERROR_INVALID_EXTENSION, (size_t)(r.at - begin), &fixed, out);
 	return 0;
+}
+
+int nhrp_decode_quoted(const void *data, size_t len, struct nhrp_packet *out)
+{
+	struct fixed fixed = {0};
+	memset(out, 0, sizeof *out);
+	int rc = read_fixed(data, len, out, &fixed);
+	if (rc < 0)
+		return rc;
+	if (fixed.version != NHRP_VERSION)
+		return ERR_VERSION;
+	if ((rc = decode_kind(out, &fixed)) < 0)
+		return rc;
+	struct reader r = reader_of(data, len);
+	read_bytes(&r, NHRP_FIXED_LEN);
+	return decode_header(&r, out, &fixed);
 }

@@ -23,8 +23,21 @@ static void check(const uint8_t *data, size_t size)
 {
 	static struct nhrp_packet first, second; /* too large for ASan to lay out each time */
 	static uint8_t out[65535], again[65535];
-	if (nhrp_decode(data, size, &first) < 0)
+	int rc = nhrp_decode(data, size, &first);
+	int quoted = nhrp_decode_quoted(data, size, &second);
+	must(quoted < 0 || second.type != 0);
+	if (rc < 0) {
+		/* Nothing is said about what may be an error indication, nor of a place outside. */
+		must(first.error_code == NHRP_ERROR_NONE ||
+			(data[17] != NHRP_ERROR_INDICATION && first.error_offset <= size));
 		return;
+	}
+	/* A packet is its own quotation. */
+	must(quoted == 0 && second.type == first.type && second.request_id == first.request_id &&
+		addr_equal(&second.src_proto, &first.src_proto) &&
+		addr_equal(&second.dst_proto, &first.dst_proto));
+	for (unsigned i = 0; i < first.n_exts; i++)
+		must((load_u16(data + first.exts[i].offset) & 0x3FFF) == first.exts[i].type);
 	int len = nhrp_encode(&first, out, sizeof out);
 	must(len > 0 && (size_t)len <= size);
 	must(nhrp_decode(out, (size_t)len, &second) == 0);

@@ -262,39 +262,39 @@ static const struct {
 	uint16_t error_code;
 } changes[] = {
 	{"nothing", 9, 1, 255, 0, 0},
-	{"afn 0", 0, 2, 0, ERR_UNSUPPORTED, 0},
-	{"afn 3 (NSAP)", 0, 2, 3, ERR_UNSUPPORTED, 0},
-	{"afn 15", 0, 2, 15, ERR_UNSUPPORTED, 0},
-	{"afn 2 with addresses of 4", 0, 2, 2, ERR_MALFORMED, 0},
-	{"protocol 0080 (SNAP)", 2, 2, 0x0080, ERR_UNSUPPORTED, 0},
-	{"protocol 0806", 2, 2, 0x0806, ERR_UNSUPPORTED, 0},
-	{"protocol 86DD with addresses of 4", 2, 2, 0x86DD, ERR_MALFORMED, 0},
+	{"afn 0", 0, 2, 0, ERR_UNSUPPORTED, NHRP_ERROR_PROTOCOL},
+	{"afn 3 (NSAP)", 0, 2, 3, ERR_UNSUPPORTED, NHRP_ERROR_PROTOCOL},
+	{"afn 15", 0, 2, 15, ERR_UNSUPPORTED, NHRP_ERROR_PROTOCOL},
+	{"afn 2 with addresses of 4", 0, 2, 2, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
+	{"protocol 0080 (SNAP)", 2, 2, 0x0080, ERR_UNSUPPORTED, NHRP_ERROR_PROTOCOL},
+	{"protocol 0806", 2, 2, 0x0806, ERR_UNSUPPORTED, NHRP_ERROR_PROTOCOL},
+	{"protocol 86DD with addresses of 4", 2, 2, 0x86DD, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
 	{"SNAP bytes", 4, 2, 0xFFFF, 0, 0},
 	{"hop count 0", 9, 1, 0, 0, 0},
-	{"length 0", 10, 2, 0, ERR_MALFORMED, 0},
-	{"length 27", 10, 2, 27, ERR_MALFORMED, 0},
+	{"length 0", 10, 2, 0, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
+	{"length 27", 10, 2, 27, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
 	{"length 109", 10, 2, 109, ERR_TRUNCATED, 0},
 	{"length 65535", 10, 2, 65535, ERR_TRUNCATED, 0},
 	{"no extensions: they are then CIEs", 14, 2, 0, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
 	{"extensions in the middle of the CIE", 14, 2, 51, ERR_TRUNCATED, NHRP_ERROR_PROTOCOL},
 	{"extensions at the end of the packet", 14, 2, 108, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
-	{"extensions behind the packet", 14, 2, 109, ERR_MALFORMED, 0},
-	{"extensions at 65535", 14, 2, 65535, ERR_MALFORMED, 0},
-	{"version 0 (MARS)", 16, 1, 0, ERR_VERSION, 0},
-	{"version 2", 16, 1, 2, ERR_VERSION, 0},
-	{"version 255", 16, 1, 255, ERR_VERSION, 0},
-	{"type 0", 17, 1, 0, ERR_UNSUPPORTED, 0},
-	{"type 9", 17, 1, 9, ERR_UNSUPPORTED, 0},
-	{"type 255", 17, 1, 255, ERR_UNSUPPORTED, 0},
+	{"extensions behind the packet", 14, 2, 109, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
+	{"extensions at 65535", 14, 2, 65535, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
+	{"version 0 (MARS)", 16, 1, 0, ERR_VERSION, NHRP_ERROR_PROTOCOL},
+	{"version 2", 16, 1, 2, ERR_VERSION, NHRP_ERROR_PROTOCOL},
+	{"version 255", 16, 1, 255, ERR_VERSION, NHRP_ERROR_PROTOCOL},
+	{"type 0", 17, 1, 0, ERR_UNSUPPORTED, NHRP_ERROR_PROTOCOL},
+	{"type 9", 17, 1, 9, ERR_UNSUPPORTED, NHRP_ERROR_PROTOCOL},
+	{"type 255", 17, 1, 255, ERR_UNSUPPORTED, NHRP_ERROR_PROTOCOL},
 	{"NBMA length 0 shifts the addresses", 18, 1, 0, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
-	{"NBMA length 3", 18, 1, 3, ERR_MALFORMED, 0},
-	{"NBMA length 63", 18, 1, 63, ERR_MALFORMED, 0},
+	{"NBMA length 3", 18, 1, 3, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
+	{"NBMA length 63", 18, 1, 63, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
 	{"NBMA type E.164", 18, 1, 0x44, 0, 0},
 	{"NBMA reserved bit", 18, 1, 0x84, 0, 0},
-	{"subaddress length 63", 19, 1, 63, ERR_TRUNCATED, 0},
-	{"source length 63", 20, 1, 63, ERR_MALFORMED, 0},
-	{"source length 255", 20, 1, 255, ERR_MALFORMED, 0},
-	{"destination length 16", 21, 1, 16, ERR_MALFORMED, 0},
+	{"subaddress length 63", 19, 1, 63, ERR_TRUNCATED, NHRP_ERROR_PROTOCOL},
+	{"source length 63", 20, 1, 63, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
+	{"source length 255", 20, 1, 255, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
+	{"destination length 16", 21, 1, 16, ERR_MALFORMED, NHRP_ERROR_PROTOCOL},
 	{"CIE code 255", 40, 1, 255, 0, 0},
 	{"CIE unused field", 42, 2, 0xFFFF, 0, 0},
 	{"holding time 0", 46, 2, 0, 0, 0},
@@ -352,7 +352,7 @@ static void extension_offsets(void **state)
 		fixture_fix_checksum(data, len);
 		int rc = nhrp_decode(data, len, &p);
 		assert_int_equal(rc, offset < 28 ? ERR_MALFORMED : ERR_TRUNCATED);
-		assert_int_equal(p.error_code, NHRP_ERROR_NONE);
+		assert_int_equal(p.error_code, NHRP_ERROR_PROTOCOL);
 	}
 }
 
@@ -364,10 +364,17 @@ static void bad_checksum(void **state)
 	size_t len = fixture_load("synthetic/odd-length-checksum", data);
 	for (size_t i = 0; i < len; i++) {
 		data[i]++;
-		assert_true(nhrp_decode(data, len, &p) < 0);
-		assert_int_equal(p.error_code, NHRP_ERROR_NONE);
+		int rc = nhrp_decode(data, len, &p);
+		assert_true(rc < 0);
+		assert_int_equal(p.error_code,
+			rc == ERR_TRUNCATED ? NHRP_ERROR_NONE : NHRP_ERROR_PROTOCOL);
 		data[i]--;
 	}
+	/* It may be one that is not to be answered. */
+	data[17] = NHRP_ERROR_INDICATION;
+	assert_int_equal(nhrp_decode(data, len, &p), ERR_MALFORMED);
+	assert_int_equal(p.error_code, NHRP_ERROR_NONE);
+	data[17] = NHRP_REGISTRATION_REQUEST;
 	assert_int_equal(nhrp_decode(data, len, &p), 0);
 }
 
@@ -405,18 +412,67 @@ static void left_to_policy(void **state)
 	assert_int_equal(p.error_code, NHRP_ERROR_NONE);
 }
 
+/* The field that an error indication would point at. */
 static void error_offset(void **state)
 {
+	static const struct {
+		uint16_t at, value, expected;
+	} bad[] = {{0, 3, 0}, {2, 0x0806, 2}, {10, 27, 10}, {14, 27, 14}, {16, 0x0003, 16},
+		{16, 0x0109, 17}, {48, 0x3F00, 52}, {56, 0x8003, 56}, {58, 60, 56},
+		{66, 3, 64}, {104, 0x8006, 108}};
 	(void)state;
-	uint8_t data[FIXTURE_MAX];
+	uint8_t original[FIXTURE_MAX], data[FIXTURE_MAX];
 	struct nhrp_packet p;
-	size_t len = fixture_load("synthetic/reg-req-unique-nat-auth", data);
+	size_t len = fixture_load("synthetic/reg-req-unique-nat-auth", original);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		memcpy(data, original, len);
+		store_u16(data + bad[i].at, bad[i].value);
+		fixture_fix_checksum(data, len);
+		assert_true(nhrp_decode(data, len, &p) < 0);
+		print_message("%u: %u\n", bad[i].at, p.error_offset);
+		assert_int_equal(p.error_offset, bad[i].expected);
+		assert_true(p.error_code != NHRP_ERROR_NONE);
+	}
+	memcpy(data, original, len);
+	data[13] ^= 1;
+	assert_int_equal(nhrp_decode(data, len, &p), ERR_MALFORMED);
+	assert_int_equal(p.error_offset, 12);
+	/* The addresses are there for it when they could be read. */
+	memcpy(data, original, len);
 	store_u16(data + 56, 0x8003);
 	fixture_fix_checksum(data, len);
 	assert_int_equal(nhrp_decode(data, len, &p), ERR_DUPLICATE);
-	assert_int_equal(p.error_offset, 56);
 	expect_addr("source", &p.src_proto, "10.255.0.11");
 	expect_addr("source NBMA", &p.src_nbma, "198.51.100.11");
+	/* A packet that is fine knows where its extensions stand. */
+	assert_int_equal(nhrp_decode(original, len, &p), 0);
+	assert_int_equal(p.exts[0].offset, 52);
+	assert_int_equal(p.exts[4].offset, 80);
+}
+
+/* What an error indication quotes may be cut anywhere behind the addresses, and have any checksum. */
+static void quoted(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+		uint8_t data[FIXTURE_MAX];
+		struct nhrp_packet p, q;
+		size_t len = fixture_load(vectors[i].name, data);
+		assert_int_equal(nhrp_decode(data, len, &p), 0);
+		size_t enough = 28u + (data[18] & 63u) + (data[19] & 63u) + data[20] + data[21];
+		data[12] ^= 0xFF;
+		for (size_t n = 0; n <= len; n++) {
+			int rc = nhrp_decode_quoted(data, n, &q);
+			assert_int_equal(rc, n < enough ? ERR_TRUNCATED : 0);
+			if (rc < 0)
+				continue;
+			assert_int_equal(q.type, p.type);
+			assert_int_equal(q.request_id, p.request_id);
+			assert_true(addr_equal(&q.src_proto, &p.src_proto));
+			assert_true(addr_equal(&q.dst_proto, &p.dst_proto));
+			assert_int_equal(q.cies.n, 0);
+		}
+	}
 }
 
 int main(void)
@@ -433,6 +489,7 @@ int main(void)
 		cmocka_unit_test(bad_checksum),
 		cmocka_unit_test(left_to_policy),
 		cmocka_unit_test(error_offset),
+		cmocka_unit_test(quoted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
