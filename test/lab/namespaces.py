@@ -46,10 +46,11 @@ def until(what, test, timeout=10.0, interval=0.02):
 
 
 class Process:
-    """A process in a namespace, its output in a file."""
+    """A process in a namespace, its output in a file. telling: that is shown when a scenario fails."""
 
     def __init__(self, argv, popen, log):
         self.argv, self.popen, self.log_path = argv, popen, log
+        self.telling = False
 
     @property
     def pid(self):

@@ -112,12 +112,13 @@ class Site:
 class World:
     """
     underlay: 4 or 6; overlay: 4, 6 or "both"; dual: both families on the underlay, the hub known by one. nat: a kind for all sites, or one a site. prefixes: what the spokes'
-    `prefix =` lines say: "lan" (their LAN) or None (no lines). advertise: the hub tells the spokes
-    to send it what is for any LAN.
+    `prefix =` lines say: "lan" (their LAN) or None (no lines). certified: the prefixes in each spoke's
+    certificate, its LAN unless given. advertise: the hub tells the spokes to send it what is for any LAN.
     """
 
     def __init__(self, lab, sites=("a", "b"), underlay=4, overlay=4, dual=False, nat="drop",
-            prefixes="lan", hub_workers=2, hub_config=None, spoke_config=None, advertise=True):
+            prefixes="lan", certified=None, hub_workers=2, hub_config=None, spoke_config=None,
+            advertise=True):
         self.lab, self.underlay = lab, underlay
         self.families = {4, 6} if dual else {underlay}
         self.inner = (4, 6) if overlay == "both" else (overlay,)
@@ -149,7 +150,8 @@ class World:
             lans = [site.lan4 if family == 4 else site.lan6 for family in self.inner]
             for lan in lans if prefixes == "lan" else ():
                 node.set("nhrp", "prefix = " + lan)
-            self.ca.issue(node, "spoke", self._addresses(str(10 + site.number)), lans)
+            self.ca.issue(node, "spoke", self._addresses(str(10 + site.number)),
+                certified or lans)
             self.spokes[name] = node
 
     def connect(self):
@@ -298,7 +300,7 @@ def need_root():
 def _tell_failure(lab, error):
     print("     %s" % error)
     for process in lab.processes:
-        if "warrend" in process.argv[0]:
+        if process.telling:
             try:
                 text = process.output()
             except OSError:

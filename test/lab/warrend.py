@@ -132,6 +132,7 @@ class Node:
                 os.unlink(self.socket)
         self.process = self.ns.spawn(*self.prefix, self.world.warrend, "-c", self.ini,
             log=self.log_path, env=self.env)
+        self.process.telling = True
         if wait:
             until("%s answers on its control socket" % self.name, self.answers, 20)
         return self
