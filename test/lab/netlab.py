@@ -238,9 +238,9 @@ class World:
         until("a's host reaches b's", lambda: self.sites["a"].host.reachable(self.host_of("b"), 0.3),
             timeout)
 
-    def make_direct(self, one="a", other="b", timeout=10):
+    def make_direct(self, one="a", other="b", timeout=10, family=None):
         """Traffic between two LAN hosts until both ends say the path is direct."""
-        ping = Ping(self.sites[one].host, self.host_of(other), int(timeout / 0.05), 0.05, 2)
+        ping = Ping(self.sites[one].host, self.host_of(other, family), int(timeout / 0.05), 0.05, 2)
         try:
             until("%s and %s direct" % (one, other), lambda: self.spokes[one].direct(other)
                 and self.spokes[other].direct(one), timeout)

@@ -187,7 +187,7 @@ def shortcut(node, prefix):
 
 def direct_traffic(world, one="a", other="b", family=None, packets=20):
     """Traffic between two LANs becomes direct, and then nothing of it goes by the hub."""
-    world.make_direct(one, other)
+    world.make_direct(one, other, family=family)
     host, to = world.sites[one].host, world.host_of(other, family)
     hairpinned = world.hub.hairpinned()
     sent = world.spokes[one].peer(other)["tx_packets"]
