@@ -57,7 +57,7 @@ seeds=${SEEDS:-1000}
 what=${1:-all}
 case $what in
 all)
-	install_missing build test lab
+	install_missing build test lab routing
 	say "gcc"
 	build dev
 	say "clang"
@@ -94,11 +94,11 @@ lint)
 	run_tests dev -L '^lint$'
 	;;
 newer)
-	install_missing build lab
+	install_missing build lab routing
 	test_newer
 	;;
 lab)
-	install_missing build lab
+	install_missing build lab routing
 	build dev
 	run_tests dev -L '^lab$'
 	;;
