@@ -1,6 +1,6 @@
 #!/bin/bash
 # An hour of mixed load between two spokes, and the memory of the daemons each minute. Root. Exit status 1
-# when one has grown by more than 256 KiB after the first five minutes.
+# when one has grown by more than 256 KiB after the first quarter of an hour.
 #
 #   test/bench/growth.sh [--minutes 60] [--json FILE]
 set -euo pipefail
