@@ -48,8 +48,13 @@
 	X(BAD_MAC, "bad_mac")           /* handshake: not by one who knows our key */              \
 	X(COOKIE_ASKED, "cookie_asked") /* handshake: it is to show its address first */           \
 	X(HANDSHAKE_REFUSED,                                                                       \
-		"handshake_refused") /* certificate, psk, age, or no handshake open */             \
-	X(TABLE_FULL, "table_full")  /* no room for one more peer or session */
+		"handshake_refused")            /* certificate, psk, age, or no handshake open */  \
+	X(TABLE_FULL, "table_full")             /* no room for one more peer or session */         \
+	X(PLAIN_KEY, "plaintext_key")           /* interop: another GRE key than its section's */  \
+	X(PLAIN_STRANGER, "plaintext_stranger") /* interop: listed, but no member (yet) */         \
+	X(PLAIN_AUTH, "plaintext_auth") /* interop: another authentication word, or none */        \
+	X(PLAIN_REFUSED,                                                                           \
+		"plaintext_refused") /* interop: between sealed and plain, or not allowed */
 
 enum drop_reason {
 #define DROP_ENUM(id, name) DROP_##id,
@@ -64,6 +69,7 @@ const char *drop_name(enum drop_reason reason);
 enum pkt_verdict {
 	PKT_DROP,     /* drop says why */
 	PKT_SEND_UDP, /* a datagram for `remote` */
+	PKT_SEND_GRE, /* the same without UDP: IP protocol 47 */
 	PKT_WRITE_TUN,
 	PKT_CONSUMED, /* handed to the control loop, or answered */
 	PKT_MERGED,   /* its bytes travel in the train of a packet before it */
@@ -77,6 +83,8 @@ enum pkt_gso {
 
 /* The L4 checksum field, at l4_off + csum_off, holds the pseudo header's sum only, not complemented. */
 #define PKT_CSUM_PARTIAL 0x01
+/* It came without UDP, as IP protocol 47; the port of `remote` is 0. */
+#define PKT_GRE 0x02
 
 struct pkt {
 	uint8_t *data;     /* first byte: IP header (TUN) or UDP payload (socket) */
@@ -86,7 +94,7 @@ struct pkt {
 	uint16_t csum_off; /* likewise: where in that header the checksum is */
 	uint16_t hdr_len;  /* of a train for the TUN: IP and L4 headers together; as read, 0 */
 	uint8_t gso_type;  /* enum pkt_gso */
-	uint8_t flags;     /* PKT_CSUM_PARTIAL */
+	uint8_t flags;     /* PKT_CSUM_PARTIAL, PKT_GRE */
 	uint8_t tos;       /* socket side: DSCP and ECN of the outer header, in and out */
 	uint8_t ttl;       /* socket side, out: outer TTL, 0 = the system's default */
 	uint8_t verdict;   /* enum pkt_verdict */

@@ -195,7 +195,11 @@ void data_seal_planned(struct worker *w, struct pkt_batch *b, uint64_t now)
 	for (unsigned from = 0, to; from < b->n; from = to) {
 		for (to = from + 1; to < b->n && w->plan[to] == w->plan[from]; to++)
 			;
-		if (w->plan[from] != SESSION_NONE)
+		if (w->plan[from] == SESSION_NONE)
+			continue;
+		if (session_at(&w->plane->sessions, w->plan[from])->plain)
+			data_frame_run(w, b, from, to, now);
+		else
 			seal_run(w, b, from, to, now);
 	}
 }

@@ -7,7 +7,8 @@
 /*
  * What both directions of the data path share. Each has two passes over a batch: the first decides about
  * every packet and notes in worker.plan which session it is to be sealed for; the second seals runs
- * of packets of one session, with one reservation of sequence numbers a run.
+ * of packets of one session, with one reservation of sequence numbers a run. What goes to plaintext
+ * members is framed instead.
  */
 static inline void data_count(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -47,6 +48,17 @@ uint8_t *data_room(struct worker *w, size_t len);
 /* Turns the packet into an ICMP error about itself, from `from`. False: none may or can be sent. */
 bool data_answer_icmp(struct worker *w, struct pkt *p, const struct ip_addr *from,
 	enum icmp_kind kind, uint32_t mtu);
+/* Decides about an IP packet that came from this peer: verdict, or *plan. */
+void data_decide(struct worker *w, const struct fib_view *fib, struct session *s, struct pkt *p,
+	uint32_t *plan, uint64_t now);
+/* A datagram that is neither sealed nor a handshake message (data_plain.c). */
+void data_plain(
+	struct worker *w, const struct fib_view *fib, struct pkt *p, uint32_t *plan, uint64_t now);
+/* May a packet for dst go by this session? A plaintext member gets what its section allows. */
+bool data_plain_allows(const struct session *s, const struct ip_addr *dst);
+/* The second pass for a run of a plaintext member's packets. */
+void data_frame_run(
+	struct worker *w, struct pkt_batch *b, unsigned from, unsigned to, uint64_t now);
 /* The second pass. */
 void data_seal_planned(struct worker *w, struct pkt_batch *b, uint64_t now);
 

@@ -125,6 +125,10 @@ static void decide_from_tun(
 			!addr_is_link_local(&hop.next_hop))
 			want_resolution(w, p, &hop.next_hop, now);
 	}
+	if (s && !data_plain_allows(s, &ip.dst)) {
+		unreachable_to_tun(w, p, &ip, ICMP_NET_UNREACHABLE, DROP_PLAIN_REFUSED, now);
+		return;
+	}
 	if (!s) {
 		unreachable_to_tun(w, p, &ip, ICMP_HOST_UNREACHABLE, DROP_NO_SESSION, now);
 		return;

@@ -23,7 +23,10 @@ static bool source_allowed(
 		return addr_equal(src, &own);
 	}
 	if (s->cert.role & CERT_HUB)
-		return !cert_owns_address(&plane->self, src);
+		return !cert_owns_address(&plane->self, src) && data_plain_allows(s, src);
+	/* Who it is must be known: else the rule for neighbours would not hold. */
+	if (s->plain && s->cert.n_addresses == 0)
+		return false;
 	return cert_covers_source(&s->cert, src);
 }
 
@@ -70,12 +73,18 @@ static void hairpin(struct worker *w, struct session *s, struct pkt *p, const st
 		data_drop(w, p, DROP_HAIRPIN_REFUSED);
 		return;
 	}
+	struct session *out = data_direct_session(w, hop->peer);
+	bool crossing = out && out->plain != s->plain; /* which shall not know of each other */
+	if (out && ((crossing && !w->plane->plain.relay) || !data_plain_allows(out, &ip->dst))) {
+		data_drop(w, p, DROP_PLAIN_REFUSED);
+		return;
+	}
 	if (atomic_load_explicit(&w->plane->relay_kernel, memory_order_relaxed)) {
-		redirect(w, s, p, ip, now);
+		if (!crossing)
+			redirect(w, s, p, ip, now);
 		p->verdict = PKT_WRITE_TUN;
 		return;
 	}
-	struct session *out = data_direct_session(w, hop->peer);
 	if (!out) {
 		icmp_to_peer(w, s, p, ICMP_HOST_UNREACHABLE, 0, DROP_NO_SESSION, plan, now);
 		return;
@@ -88,7 +97,8 @@ static void hairpin(struct worker *w, struct session *s, struct pkt *p, const st
 		icmp_to_peer(w, s, p, ICMP_TOO_BIG, w->plane->mtu, DROP_TOO_BIG, plan, now);
 		return;
 	}
-	redirect(w, s, p, ip, now);
+	if (!crossing)
+		redirect(w, s, p, ip, now);
 	ip_ttl_decrement(p->data);
 	ip_mss_clamp(p->data, p->len, w->plane->mtu);
 	data_count(&w->counters.hairpin_packets, 1);
@@ -108,8 +118,8 @@ static void multicast_from_peer(
 		p->verdict = PKT_WRITE_TUN;
 }
 
-static void decide_from_peer(struct worker *w, const struct fib_view *fib, struct session *s,
-	struct pkt *p, uint32_t *plan, uint64_t now)
+void data_decide(struct worker *w, const struct fib_view *fib, struct session *s, struct pkt *p,
+	uint32_t *plan, uint64_t now)
 {
 	struct ip_view ip;
 	struct fib_hop hop;
@@ -169,7 +179,7 @@ static void dispatch_opened(struct worker *w, const struct fib_view *fib, struct
 		if (p->len == 0 || (p->data[0] >> 4 == 6) != (protocol == GRE_PROTO_IPV6))
 			data_drop(w, p, DROP_BAD_INNER);
 		else
-			decide_from_peer(w, fib, s, p, plan, now);
+			data_decide(w, fib, s, p, plan, now);
 		break;
 	case GRE_PROTO_NHRP:
 	case GRE_PROTO_CONTROL:
@@ -305,9 +315,15 @@ static void receive_run(struct worker *w, const struct fib_view *fib,
 	}
 }
 
-static void unsealed(struct worker *w, struct pkt *p)
+static void unsealed(
+	struct worker *w, const struct fib_view *fib, struct pkt *p, uint32_t *plan, uint64_t now)
 {
-	if (gre_classify(p->data, p->len) != GRE_HANDSHAKE) {
+	enum gre_kind kind = gre_classify(p->data, p->len);
+	if (kind == GRE_PLAIN && w->plane->plain.n) {
+		data_plain(w, fib, p, plan, now);
+		return;
+	}
+	if (kind != GRE_HANDSHAKE || (p->flags & PKT_GRE)) {
 		data_drop(w, p, DROP_BAD_OUTER);
 		return;
 	}
@@ -328,8 +344,9 @@ void data_from_udp(struct worker *w, struct pkt_batch *b, uint64_t now)
 	for (unsigned from = 0, to; from < b->n; from = to) {
 		struct sealed_header header, next;
 		to = from + 1;
-		if (!sealed_parse(b->v[from].data, b->v[from].len, &header)) {
-			unsealed(w, &b->v[from]);
+		if ((b->v[from].flags & PKT_GRE) ||
+			!sealed_parse(b->v[from].data, b->v[from].len, &header)) {
+			unsealed(w, &fib, &b->v[from], &w->plan[from], now);
 			continue;
 		}
 		while (to < b->n && sealed_parse(b->v[to].data, b->v[to].len, &next) &&

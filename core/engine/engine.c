@@ -133,9 +133,9 @@ static int build(struct engine *e, const struct engine_config *c, uint64_t now)
 	err = timer_heap_init(
 		&e->timers, max_peers + nhrp_timers(max_peers) + PUNCH_MAX + UPKEEP_TIMERS);
 	if (!err)
-		err = peers_init(&e->peers, max_peers, &e->plane.sessions, e->identity, &e->trust,
-			e->certificate, e->certificate_len, &e->self, &e->timers, &e->env,
-			&peer_ops, now);
+		err = peers_init(&e->peers, max_peers, &e->plane.sessions, &e->plane.plain,
+			e->identity, &e->trust, e->certificate, e->certificate_len, &e->self,
+			&e->timers, &e->env, &peer_ops, now);
 	if (err)
 		return err;
 	e->peers.ciphers = aead_offer() & (c->ciphers ? c->ciphers | 1 : 0xff);
@@ -195,6 +195,7 @@ struct worker *engine_worker(struct engine *e, unsigned number)
 void engine_start(struct engine *e, uint64_t now)
 {
 	hubs_update(&e->peers, now);
+	plain_start(&e->peers, now);
 	upkeep_start(e, now);
 }
 
@@ -254,7 +255,10 @@ bool engine_clock_suspect(const struct engine *e, uint64_t now)
 
 void engine_receive(struct engine *e, struct pkt *p, uint64_t now)
 {
-	if (gre_classify(p->data, p->len) != GRE_SEALED) {
+	enum gre_kind kind = gre_classify(p->data, p->len);
+	if (p->flags & PKT_GRE)
+		kind = GRE_PLAIN;
+	if (kind != GRE_SEALED && (kind != GRE_PLAIN || e->plane.plain.n == 0)) {
 		connect_receive(&e->peers, p->data, p->len, &p->remote, &p->local, now);
 		p->verdict = PKT_CONSUMED;
 		return;
@@ -268,10 +272,10 @@ void engine_receive(struct engine *e, struct pkt *p, uint64_t now)
 static struct session *session_of(struct engine *e, const struct event *ev)
 {
 	struct session *s = session_at(&e->plane.sessions, ev->session);
-	return s && s->local_index == ev->local_index &&
-			session_find(&e->plane.sessions, s->local_index)
-		? s
-		: NULL;
+	if (!s || s->local_index != ev->local_index)
+		return NULL;
+	bool live = atomic_load_explicit(&s->state, memory_order_acquire) == SESSION_LIVE;
+	return (s->plain && live) || session_find(&e->plane.sessions, s->local_index) ? s : NULL;
 }
 
 static void replicate(struct engine *e, const struct event *ev, uint64_t now)
@@ -325,6 +329,9 @@ static void handle_event(struct engine *e, struct event *ev, uint64_t now)
 	case EVENT_PATH:
 		if (p && !(ev->asks && roam_is_beside(&e->peers, p, &ev->remote)))
 			roam_challenge(&e->peers, p, &ev->remote, &ev->local, ev->len, now);
+		break;
+	case EVENT_PLAIN:
+		foreign_receive(&e->nhrp, ev->data, ev->len, &ev->remote, &ev->local, now);
 		break;
 	case EVENT_UNKNOWN:
 		connect_unknown(&e->peers, ev->local_index, ev->len, &ev->remote, &ev->local, now);
@@ -437,7 +444,7 @@ void engine_resolved(
 int engine_rekey(struct engine *e, const char *who, uint64_t now)
 {
 	struct peer *p = peer_find_text(&e->peers, who);
-	if (!p || !peer_has_session(p))
+	if (!p || !peer_has_session(p) || p->plain)
 		return ERR_NOT_FOUND;
 	if (p->init.active || !bucket_take(&p->rekeys_asked, NS_PER_S / 10, 1, now))
 		return ERR_BUSY;

@@ -17,6 +17,21 @@
 #define ENGINE_KEY_LEN      32
 #define ENGINE_MAX_PREFIXES 16 /* prefix =, advertise =, route = lines, each */
 #define ENGINE_MAX_WORKERS  15 /* data lanes 1 .. 15 */
+#define ENGINE_MAX_INTEROP  16 /* [interop NAME] sections */
+#define ENGINE_MAX_ALLOW    16 /* allow = lines of one */
+
+/* With whom we talk in plaintext GRE, docs/protocol.md section 9. */
+struct engine_interop {
+	char name[16];
+	bool hub;               /* what the other side is */
+	bool raw;               /* IP protocol 47, else UDP port 4754 */
+	struct prefix underlay; /* its NBMA addresses; of a hub, one */
+	bool have_key;
+	uint32_t key; /* GRE key */
+	char word[9]; /* authentication, "" = none */
+	uint8_t n_allow;
+	struct prefix allow[ENGINE_MAX_ALLOW]; /* of a hub, its own address of a family first */
+};
 
 /* Everything a node is told. Borrowed for engine_new only; copied. */
 struct engine_config {
@@ -51,6 +66,10 @@ struct engine_config {
 		prefixes[ENGINE_MAX_PREFIXES]; /* spoke: registered; none = derived from routes */
 	struct prefix advertise[ENGINE_MAX_PREFIXES]; /* hub: told to spokes */
 	struct prefix routes[ENGINE_MAX_PREFIXES];    /* spoke: routed to the hub besides */
+
+	uint8_t n_interop; /* 0: no plaintext, ever */
+	struct engine_interop interop[ENGINE_MAX_INTEROP];
+	bool relay_plaintext; /* between sealed and plaintext members */
 };
 
 struct engine;
@@ -81,7 +100,7 @@ bool engine_stop(struct engine *e, uint64_t now);
 void engine_resumed(struct engine *e, uint64_t now);
 /*
  * A datagram that came to the control socket. Sealed ones are accepted too, and leave a verdict in p like
- * the data path: PKT_WRITE_TUN and PKT_SEND_UDP are for the caller to carry out. Data is scratch.
+ * the data path: PKT_WRITE_TUN, PKT_SEND_UDP and PKT_SEND_GRE are for the caller to carry out. Data is scratch.
  */
 void engine_receive(struct engine *e, struct pkt *p, uint64_t now);
 /*
@@ -144,7 +163,7 @@ struct action {
 	enum action_type type;
 	union {
 		struct {
-			struct endpoint to;
+			struct endpoint to;  /* port 0: not UDP but IP protocol 47 */
 			struct ip_addr from; /* sticky source, family 0 = any */
 			uint8_t ttl;         /* 0 = default */
 			const uint8_t *data; /* valid until the next engine call */
@@ -207,6 +226,8 @@ struct node_view {
 	uint64_t bundle_not_after;
 	uint64_t started_ns;
 	uint32_t peers, peers_up, hubs, hubs_up, bindings, shortcuts;
+	uint32_t interop, plaintext_peers; /* sections; members */
+	bool relay_plaintext;
 	bool ready;                      /* hub: always; spoke: registered with at least one hub */
 	bool relay_in_daemon;            /* hairpin bypasses the host's firewall */
 	bool redirect;                   /* hub: tells spokes of shorter ways */
@@ -215,6 +236,16 @@ struct node_view {
 	struct endpoint public_endpoint; /* as a hub sees us; family 0 = unknown */
 };
 void engine_view_node(const struct engine *e, struct node_view *out);
+
+/* The sections of interop mode. *cursor = 0 to begin; false at the end. */
+struct interop_view {
+	char name[16];
+	bool hub; /* the other side */
+	bool raw, have_key, authentication;
+	struct prefix underlay;
+	uint32_t members; /* now */
+};
+bool engine_view_interop(const struct engine *e, uint32_t *cursor, struct interop_view *out);
 
 struct data_counters { /* sums over all workers */
 	uint64_t tun_rx_packets, tun_rx_bytes, tun_tx_packets, tun_tx_bytes; /* inner packets */
@@ -238,7 +269,8 @@ struct peer_view {
 	const char *path_state;   /* "direct", "hub", "punching", "down" */
 	const char *path_reason;  /* why it is so: "no answer to probes", "" */
 	struct endpoint endpoint; /* family 0 = none */
-	const char *cipher;       /* "" without a session */
+	const char *cipher;       /* "" without a session; "none (plaintext)" in interop mode */
+	bool plaintext;           /* interop mode */
 	uint64_t session_age_ns;
 	uint64_t last_received_ns; /* ago; TS_NEVER = never */
 	uint64_t rtt_ns;           /* 0 = not measured */

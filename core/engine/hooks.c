@@ -98,12 +98,13 @@ static void on_up(void *ctx, struct peer *p, bool rekey, uint64_t now)
 	struct engine *e = ctx;
 	char name[64], at[ENDPOINT_TEXT_MAX];
 	struct session *s = session_at(&e->plane.sessions, p->current);
-	env_log(&e->env, rekey ? LOG_DEBUG : LOG_INFO, "%s: %s with %s, %s", peer_name(p, name),
-		rekey ? "new keys" : "session", endpoint_format(&p->endpoint, at),
-		s->tx.aead->name);
+	if (!p->plain)
+		env_log(&e->env, rekey ? LOG_DEBUG : LOG_INFO, "%s: %s with %s, %s",
+			peer_name(p, name), rekey ? "new keys" : "session",
+			endpoint_format(&p->endpoint, at), s->tx.aead->name);
 	hooks_publish_hub(e, now);
 	nhrp_peer_up(&e->nhrp, p, rekey, now);
-	if (!rekey && e->plane.hub && e->trust.bundle)
+	if (!rekey && e->plane.hub && e->trust.bundle && !p->plain)
 		frames_send_bundle(&e->peers, p, now);
 }
 
@@ -112,7 +113,9 @@ static void on_path(void *ctx, struct peer *p, uint64_t now)
 	struct engine *e = ctx;
 	char name[64], at[ENDPOINT_TEXT_MAX];
 	endpoint_format(&p->endpoint, at);
-	if (p->path == PATH_UP && p->suspended_at)
+	if (p->path == PATH_UP && p->plain)
+		env_log(&e->env, LOG_INFO, "%s: plaintext with %s", peer_name(p, name), at);
+	else if (p->path == PATH_UP && p->suspended_at)
 		env_log(&e->env, LOG_INFO, "%s: %s: answers again", peer_name(p, name), at);
 	else if (p->path == PATH_UP && !p->hub && !e->plane.hub)
 		env_log(&e->env, LOG_INFO, "%s: direct path by %s", peer_name(p, name), at);
@@ -129,7 +132,8 @@ static void on_down(void *ctx, struct peer *p, const char *why, uint64_t now)
 	char name[64];
 	/* Only a handshake that came to nothing: not a peer that was there. */
 	if (peer_has_session(p))
-		env_log(&e->env, LOG_INFO, "%s: session ended: %s", peer_name(p, name), why);
+		env_log(&e->env, LOG_INFO, "%s: %s ended: %s", peer_name(p, name),
+			p->plain ? "plaintext" : "session", why);
 	nhrp_peer_down(&e->nhrp, p, now);
 	hooks_publish_hub(e, now);
 }
@@ -139,7 +143,7 @@ static void apply_bundle(struct engine *e, uint64_t now)
 	uint64_t wall = trust_now_s(&e->trust, &e->env, now), at = now;
 	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
 		struct peer *p = peer_at(&e->peers, i);
-		if (!p || !p->known)
+		if (!p || !p->known || p->plain)
 			continue;
 		int err = trust_recheck(&e->trust, &p->cert, wall);
 		if (err == ERR_REVOKED)
@@ -169,6 +173,17 @@ static void on_bundle(void *ctx, uint64_t now)
 	hooks_new_bundle(ctx, now);
 }
 
+/* In the plane's table, which workers read. Room is as much as there may be members. */
+static void plain_member(void *ctx, const struct ip_addr *nbma, uint32_t peer)
+{
+	struct engine *e = ctx;
+	struct prefix host = prefix_host(nbma);
+	if (peer == PEER_NONE)
+		lpm_remove(&e->plane.plain_members, &host);
+	else
+		lpm_put(&e->plane.plain_members, &host, peer);
+}
+
 /* ---- Tables --------------------------------------------------------------------------------- */
 
 struct peer_ops hooks_of_peers(struct engine *e)
@@ -184,6 +199,7 @@ struct peer_ops hooks_of_peers(struct engine *e)
 		.pong = do_pong,
 		.is_overlay = is_overlay,
 		.seal = do_seal,
+		.plain_member = plain_member,
 	};
 }
 

@@ -8,6 +8,32 @@
 
 #define MAX_SHORTCUTS 1024
 
+static void take_sections(struct plain *out, const struct engine_config *config)
+{
+	_Static_assert(ENGINE_MAX_INTEROP == PLAIN_SECTIONS_MAX &&
+			ENGINE_MAX_ALLOW == PLAIN_ALLOW_MAX &&
+			sizeof config->interop[0].name == sizeof out->v[0].name &&
+			sizeof config->interop[0].word == PLAIN_WORD_MAX + 1,
+		"the facade's sections are these");
+	out->relay = config->relay_plaintext;
+	out->n = config->n_interop;
+	for (unsigned i = 0; i < out->n; i++) {
+		const struct engine_interop *c = &config->interop[i];
+		struct plain_section *s = &out->v[i];
+		*s = (struct plain_section){.hub = c->hub,
+			.raw = c->raw,
+			.have_key = c->have_key,
+			.key = c->have_key ? c->key : 0,
+			.underlay = prefix_masked(c->underlay),
+			.n_allow = c->n_allow,
+			.word_len = (uint8_t)strlen(c->word)};
+		memcpy(s->name, c->name, sizeof s->name);
+		memcpy(s->word, c->word, s->word_len);
+		for (unsigned k = 0; k < c->n_allow; k++)
+			s->allow[k] = prefix_masked(c->allow[k]);
+	}
+}
+
 int plane_init(struct plane *p, const struct engine_config *config, const struct cert *self,
 	const struct env *env)
 {
@@ -20,6 +46,7 @@ int plane_init(struct plane *p, const struct engine_config *config, const struct
 	p->hub = (self->role & CERT_HUB) != 0;
 	uint32_t max_peers = config->max_peers ? config->max_peers : p->hub ? 16384 : 1024;
 	uint32_t max_routes = config->max_routes ? config->max_routes : 65536;
+	take_sections(&p->plain, config);
 	atomic_init(&p->relay_kernel, config->relay_kernel);
 	atomic_init(&p->redirect, config->redirect && p->hub);
 	atomic_init(&p->shortcut, config->shortcut);
@@ -29,6 +56,8 @@ int plane_init(struct plane *p, const struct engine_config *config, const struct
 	if (!err)
 		err = fib_init(&p->fib, max_routes, MAX_SHORTCUTS,
 			max_peers * (CERT_ADDRESSES_MAX + 1) + MAX_SHORTCUTS, &p->epoch, env);
+	if (!err && p->plain.n)
+		err = lpm_init(&p->plain_members, PLAIN_MEMBERS_MAX, &p->epoch);
 	if (err)
 		plane_fini(p);
 	return err;
@@ -38,6 +67,7 @@ void plane_fini(struct plane *p)
 {
 	sessions_fini(&p->sessions);
 	fib_fini(&p->fib);
+	lpm_fini(&p->plain_members);
 }
 
 int worker_init(

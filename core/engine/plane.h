@@ -5,6 +5,7 @@
 #include "core/base/ring.h"
 #include "core/engine/data.h"
 #include "core/engine/engine.h"
+#include "core/peer/plain.h"
 #include "core/peer/session.h"
 #include "core/route/fib.h"
 
@@ -18,6 +19,8 @@ struct plane {
 	struct fib fib;
 	struct cert self;          /* our own certificate: constant */
 	struct ip_addr link_local; /* ours */
+	struct plain plain;        /* interop mode: sections, constant; none by default */
+	struct lpm plain_members;  /* NBMA address of each plaintext member -> peer */
 	uint16_t port, mtu;
 	bool hub;
 	_Atomic bool relay_kernel;
@@ -31,6 +34,7 @@ enum event_type {
 	EVENT_PACKET,    /* opened: NHRP or control frames */
 	EVENT_PATH,      /* newest packet of its lane came from another endpoint than the path's */
 	EVENT_UNKNOWN,   /* sealed data for an index that is not ours: earn a RESET */
+	EVENT_PLAIN,     /* interop: NHRP in plaintext, from a member (session) or from none */
 	EVENT_DATAGRAM,  /* not sealed: a handshake message on a worker's socket */
 	EVENT_REDIRECT,  /* hub: this packet was sent back into the overlay */
 	EVENT_RESOLVE,   /* spoke: no direct path to this next hop */
@@ -40,7 +44,7 @@ enum event_type {
 struct event {
 	uint8_t type;         /* enum event_type */
 	bool asks;            /* PATH: the packet is a PATH_CHALLENGE */
-	uint16_t protocol;    /* PACKET: inner GRE protocol */
+	uint16_t protocol;    /* PACKET, PLAIN: GRE protocol */
 	uint16_t len;         /* of data; CONFIRMED, PATH, UNKNOWN: bytes of UDP payload, no data */
 	uint32_t session;     /* id of the session, where there is one */
 	uint32_t local_index; /* its index, to know a reused slot; UNKNOWN: the index seen */
@@ -48,7 +52,7 @@ struct event {
 	struct ip_addr local;
 	struct ip_addr addr; /* RESOLVE: the next hop */
 	uint8_t data
-		[PKT_SLOT]; /* PACKET: payload; REDIRECT, MULTICAST: the IP packet or its start */
+		[PKT_SLOT]; /* PACKET, PLAIN: payload; REDIRECT, MULTICAST: the IP packet or its start */
 };
 
 #define WORKER_RECENT      1024 /* destinations remembered as sent to by way of the hub */
@@ -78,7 +82,7 @@ struct worker {
 	struct {
 		uint64_t key, until;
 	} limits[WORKER_LIMITS]; /* direct-mapped: an event of this key not before until */
-	struct bucket icmp, unknown;
+	struct bucket icmp, unknown, strangers;
 	uint64_t seed[2];         /* of the hashes above */
 	uint32_t plan[PKT_BATCH]; /* per packet: session to seal it for, or SESSION_NONE */
 	/* what the packets of this batch become: sealed trains, ICMP errors */

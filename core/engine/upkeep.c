@@ -24,7 +24,7 @@ static bool hint_of(
 		i = e->nhrp.bindings[i].next)
 		if (e->nhrp.bindings[i].expires > until)
 			until = e->nhrp.bindings[i].expires;
-	if (!peer_has_session(p) || p->endpoint.addr.family == 0 || until <= now)
+	if (!peer_has_session(p) || p->plain || p->endpoint.addr.family == 0 || until <= now)
 		return false;
 	*out = (struct hint){.at = p->endpoint, .expires_s = time_s + (until - now) / NS_PER_S};
 	memcpy(out->key, p->key, sizeof out->key);

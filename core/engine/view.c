@@ -26,6 +26,8 @@ void engine_view_node(const struct engine *e, struct node_view *out)
 		.redirect = e->nhrp.config.redirect,
 		.shortcut = !e->plane.hub && e->nhrp.config.shortcut,
 		.ciphers = e->ciphers,
+		.interop = e->plane.plain.n,
+		.relay_plaintext = e->plane.plain.n && e->plane.plain.relay,
 	};
 	strcpy(out->name, e->self.name);
 	memcpy(out->static_key, e->identity->public_key, KEY_LEN);
@@ -39,6 +41,7 @@ void engine_view_node(const struct engine *e, struct node_view *out)
 		out->peers_up += up;
 		out->hubs += p->hub;
 		out->hubs_up += p->hub && up;
+		out->plaintext_peers += p->plain;
 	}
 	for (unsigned i = 0; i < NHRP_SHORTCUTS; i++)
 		out->shortcuts += e->nhrp.shortcuts[i].used;
@@ -47,6 +50,25 @@ void engine_view_node(const struct engine *e, struct node_view *out)
 	const struct peer *hub = s ? peer_at(&e->peers, s->peer) : NULL;
 	if (hub)
 		out->public_endpoint = hub->seen;
+}
+
+bool engine_view_interop(const struct engine *e, uint32_t *cursor, struct interop_view *out)
+{
+	if (*cursor >= e->plane.plain.n)
+		return false;
+	const struct plain_section *s = &e->plane.plain.v[*cursor];
+	*out = (struct interop_view){.hub = s->hub,
+		.raw = s->raw,
+		.have_key = s->have_key,
+		.authentication = s->word_len > 0,
+		.underlay = s->underlay};
+	memcpy(out->name, s->name, sizeof out->name);
+	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
+		const struct peer *p = peer_at(&e->peers, i);
+		out->members += p && p->plain && p->section == *cursor;
+	}
+	++*cursor;
+	return true;
 }
 
 void engine_view_counters(const struct engine *e, struct data_counters *out)
@@ -128,7 +150,10 @@ bool engine_view_peer(const struct engine *e, uint32_t *cursor, struct peer_view
 		.path_state = path_text(e, p),
 		.path_reason = p->reason,
 		.endpoint = p->endpoint,
-		.cipher = s ? s->tx.aead->name : "",
+		.cipher = !s       ? ""
+			: s->plain ? "none (plaintext)"
+				   : s->tx.aead->name,
+		.plaintext = p->plain,
 		.session_age_ns = s ? now - s->created_ns : 0,
 		.last_received_ns = heard ? ts_since(heard, now) : TS_NEVER,
 		.rtt_ns = p->rtt_ns,

@@ -171,6 +171,12 @@ void nhrp_add_candidates(struct nhrp *n, struct nhrp_packet *packet)
 int nhrp_send(struct nhrp *n, struct peer *p, const struct nhrp_packet *packet, uint64_t now)
 {
 	uint8_t bytes[NHRP_PACKET_MAX];
+	struct nhrp_packet dressed;
+	if (p->plain) {
+		dressed = *packet;
+		foreign_dress(n, p, &dressed);
+		packet = &dressed;
+	}
 	int len = nhrp_encode(packet, bytes, sizeof bytes);
 	if (len < 0) {
 		env_log(n->env, LOG_ERROR, "NHRP %s cannot be encoded: %s",
@@ -223,6 +229,8 @@ void nhrp_receive(struct nhrp *n, struct peer *p, const uint8_t *data, size_t le
 		return;
 	}
 	n->in[packet.type]++;
+	if (p->plain && !foreign_admit(n, p, &packet, data, len, now))
+		return;
 	switch (packet.type) {
 	case NHRP_REGISTRATION_REQUEST:
 		if (n->hub)
@@ -281,7 +289,8 @@ void nhrp_peer_up(struct nhrp *n, struct peer *p, bool rekey, uint64_t now)
 	if (p->hub) {
 		for (unsigned i = 0; i < p->cert.n_addresses; i++)
 			fib_neighbour_put(n->fib, &p->cert.addresses[i].addr, p->id);
-		fib_neighbour_put(n->fib, &link_local, p->id);
+		if (!p->plain)
+			fib_neighbour_put(n->fib, &link_local, p->id);
 		nhc_peer_up(n, p, rekey, now);
 	} else if (!n->hub) {
 		fib_neighbour_put(n->fib, &link_local, p->id);
@@ -306,7 +315,7 @@ void nhrp_peer_down(struct nhrp *n, struct peer *p, uint64_t now)
 	shortcut_peer(n, p, true, now);
 	if (n->hub)
 		nhs_peer_down(n, p, now);
-	if (s)
+	if (s && !s->plain)
 		fib_neighbour_remove(n->fib, &s->link_local, p->id);
 }
 

@@ -36,7 +36,7 @@ static void start_punching(struct nhrp *n, const struct nhrp_packet *request, ui
 	count = punch_filter(n->peers, to, count);
 	/* It asks by way of the hub although we think that we talk directly: does it hear us? */
 	struct peer *p = peer_find(n->peers, v->static_key);
-	if (p && p->path == PATH_UP && !p->hub && !n->hub)
+	if (p && !p->plain && p->path == PATH_UP && !p->hub && !n->hub)
 		liveness_doubt(n->peers, p, now);
 	punch_start(n->peers, v->token_id, v->punch_key, v->static_key, to, count, now);
 }
@@ -67,9 +67,13 @@ void egress_answer(struct nhrp *n, struct peer *p, struct nhrp_packet *request, 
 		(uint16_t)((request->flags &
 				   (NHRP_RES_ROUTER | NHRP_RES_SOURCE_STABLE | NHRP_FLAG_NAT)) |
 			(ours ? NHRP_RES_AUTHORITATIVE | NHRP_RES_DEST_STABLE : 0));
+	if (ours && p->plain)
+		foreign_asked(n, p, request, now);
 	request->cies.n = 0;
 	nhrp_add_cie(request, &cie);
 	request->nat.n = 0;
+	if (ours)
+		foreign_add_ours(n, p, request);
 	nhrp_make_reply(n, request, NHRP_RESOLUTION_REPLY, p);
 	nhrp_ext_add(request, NHRP_EXT_VENDOR);
 	memset(&request->vendor, 0, sizeof request->vendor);

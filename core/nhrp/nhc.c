@@ -64,6 +64,11 @@ static void send_request(struct nhrp *n, struct registration *r, bool again, uin
 		cie.prefix_len = r->prefixes[i].len;
 		nhrp_add_cie(&packet, &cie);
 	}
+	if (hub->plain) {
+		foreign_registration(hub, &packet);
+		nhrp_send(n, hub, &packet, now);
+		return;
+	}
 	nhrp_ext_standard(&packet, false, true);
 	nhrp_add_candidates(n, &packet);
 	packet.vendor.have_static_key = true;
@@ -142,7 +147,8 @@ static void config_routes(struct nhrp *n, const struct peer *hub, uint8_t family
 			.gateway = *gateway,
 			.source = FIB_CONFIG,
 			.type = FIB_OVERLAY};
-		if (route.prefix.addr.family != family)
+		if (route.prefix.addr.family != family ||
+			(hub->plain && !cert_covers_prefix(&hub->cert, &route.prefix)))
 			continue;
 		if (add)
 			fib_route_put(n->fib, &route);
@@ -215,6 +221,9 @@ static void fire(void *owner, struct timer *timer, uint64_t now)
 		}
 		if (r->state == REGISTRATION_DONE && now >= r->expires) {
 			r->state = REGISTRATION_PENDING;
+			if (hub && hub->plain)
+				peer_set_path(n->peers, hub, PATH_SUSPENDED,
+					"no answer to the registration", now);
 		}
 		bool again = r->tries++ > 0 && r->state == REGISTRATION_PENDING;
 		r->n_prefixes = wanted_prefixes(n, r->family, r->prefixes);
@@ -290,6 +299,7 @@ void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply
 	for (unsigned i = 0; i < reply->vendor.n_candidates; i++)
 		if (reply->vendor.candidates[i].kind == NHRP_CANDIDATE_SEEN)
 			hub->seen = reply->vendor.candidates[i].endpoint;
+	bool elsewhere = hub->plain && foreign_reply(n, hub, reply);
 	if (reply->cies.v[0].code != NHRP_CODE_SUCCESS) {
 		refused(r, reply->cies.v[0].code, now);
 		rearm(n);
@@ -304,10 +314,12 @@ void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply
 	r->tries = 0;
 	r->gap = RETRY_FIRST_NS;
 	r->expires = now + holding * NS_PER_S;
-	r->next = now + holding * NS_PER_S / 3;
+	r->next = elsewhere ? now + RETRY_FIRST_NS : now + holding * NS_PER_S / 3;
 	if (news)
 		env_log(n->env, LOG_INFO, "registered with hub %s for IPv%u, holding time %llu s",
 			peer_name(hub, name), r->family, (unsigned long long)holding);
+	if (hub->plain)
+		peer_set_path(n->peers, hub, PATH_UP, "plaintext", now);
 	learn_routes(n, r, hub, reply);
 	rearm(n);
 }

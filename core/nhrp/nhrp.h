@@ -7,7 +7,7 @@
 
 /*
  * NHRP between members (RFC 2332 with Cisco's traffic indication), inside sealed sessions: the session's
- * certificate is the authority, addresses in the packets are claims.
+ * certificate is the authority, addresses in the packets are claims. Interop mode is the exception.
  *
  *   dispatch.c      decoding, counting, sending, errors; what the other modules share
  *   nhc.c           client: registers with every hub, learns routes from the replies
@@ -19,6 +19,7 @@
  *   shortcut.c      life of a shortcut
  *   redirect.c      traffic indications, both sides
  *   purge.c         withdrawals
+ *   foreign.c       what is different in plaintext: members of interop mode
  *   kernel.c        which of our routes stand in the kernel
  */
 #define NHRP_RESOLUTIONS  256
@@ -148,6 +149,7 @@ struct shortcut {
 	bool neighbour;            /* prefix is the peer's own address: also a next hop */
 	struct fib_route covering; /* by which route traffic would go without it */
 	uint64_t since, expires;
+	uint64_t lasts; /* from the last answer to expires */
 	bool refreshed; /* its renewal has been asked for */
 	struct timer timer;
 };
@@ -172,7 +174,8 @@ struct nhrp {
 	struct told *told;
 	uint32_t n_told;
 
-	struct registration registrations[BUNDLE_HUBS_MAX * BUNDLE_HUB_KEYS_MAX * 2];
+	struct registration
+		registrations[(BUNDLE_HUBS_MAX * BUNDLE_HUB_KEYS_MAX + PLAIN_SECTIONS_MAX) * 2];
 	struct timer registration_timer;
 
 	struct resolution resolutions[NHRP_RESOLUTIONS];
@@ -321,6 +324,31 @@ void purge_remember(struct nhrp *n, uint32_t requester, uint32_t egress,
 /* Routes have changed: tells everyone who was told of a prefix that no longer goes there, as a whole. */
 void purge_check_routes(struct nhrp *n, uint64_t now);
 void purge_own(struct nhrp *n, struct peer *p, uint64_t now);
+
+/* A plaintext packet came from a listed address: finds or makes the member, then nhrp_receive. */
+void foreign_receive(struct nhrp *n, const uint8_t *data, size_t len, const struct endpoint *from,
+	const struct ip_addr *local, uint64_t now);
+/* Of the plaintext member p: takes out what is hop by hop. False: the word is wrong, which was answered. */
+bool foreign_admit(struct nhrp *n, struct peer *p, struct nhrp_packet *packet, const uint8_t *data,
+	size_t len, uint64_t now);
+/* Makes of a packet what goes to a plaintext member: without our extension, with the word. */
+void foreign_dress(const struct nhrp *n, const struct peer *p, struct nhrp_packet *packet);
+/* Makes of a registration request what a plaintext hub gets; takes from the reply how it sees us. */
+void foreign_registration(const struct peer *hub, struct nhrp_packet *request);
+/* True: the request claimed another address of ours than the one that we answer at, as is known now. */
+bool foreign_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply);
+/* Fills the NAT extension: with how the plaintext hub p sees us; with how we see its member p. */
+void foreign_add_ours(const struct nhrp *n, const struct peer *p, struct nhrp_packet *packet);
+void foreign_add_theirs(
+	const struct peer *p, struct nhrp_packet *packet, const struct ip_addr *proto);
+/* A plaintext request came by p and was answered: its source may be talked to, and may talk to us. */
+void foreign_asked(
+	struct nhrp *n, const struct peer *p, const struct nhrp_packet *request, uint64_t now);
+/* The member that a positive plaintext answer names; NULL: it is not listed, or may not be it. */
+struct peer *foreign_answerer(struct nhrp *n, const struct peer *p, const struct nhrp_packet *reply,
+	uint16_t holding_time_s, uint64_t now);
+/* The plaintext hub that routes to the target lead to, or NULL. */
+struct peer *foreign_hub_for(const struct nhrp *n, const struct ip_addr *target);
 
 /* Makes the kernel have our best route of this prefix, or none. */
 void kernel_sync(struct nhrp *n, const struct prefix *prefix);

@@ -137,12 +137,19 @@ static bool room_for_binding(const struct nhrp *n, const struct peer *p,
 }
 
 /* Code 14: another key holds the address and is alive. A dead one gives way. */
-static bool held_by_another(struct nhrp *n, struct peer *p, const struct ip_addr *a, uint64_t now)
+static bool held_by_another(
+	struct nhrp *n, struct peer *p, const struct ip_addr *a, bool unique, uint64_t now)
 {
 	uint32_t id = fib_neighbour(n->fib, a);
 	struct peer *other = id == LPM_NONE || id == p->id ? NULL : peer_at(n->peers, id);
 	if (!other)
 		return false;
+	/* A certificate is more than a place in a list; within a section an address may move. */
+	if (other->plain && !other->hub &&
+		(!p->plain || (other->section == p->section && !unique))) {
+		peer_forget(n->peers, other, "its address is another member's now", now);
+		return false;
+	}
 	const struct path *path = &n->peers->sessions->paths[id];
 	uint64_t heard = atomic_load_explicit(&path->last_rx_ns, memory_order_relaxed);
 	bool reissued = strcmp(other->cert.name, p->cert.name) == 0 &&
@@ -220,7 +227,11 @@ static uint8_t register_cie(struct nhrp *n, struct peer *p, const struct nhrp_pa
 		return NHRP_CODE_PROHIBITED;
 	bool host = prefix.len == addr_bits(prefix.addr.family) &&
 		cert_owns_address(&p->cert, &prefix.addr);
-	if (host && held_by_another(n, p, &prefix.addr, now))
+	if (p->plain && (prefix.len == 0 || cert_owns_address(&n->self, &prefix.addr)))
+		return NHRP_CODE_PROHIBITED;
+	if (p->plain && first)
+		host = true; /* its address is what it says, inside what its section allows */
+	if (host && held_by_another(n, p, &prefix.addr, request->flags & NHRP_REG_UNIQUE, now))
 		return NHRP_CODE_ALREADY_REGISTERED;
 	return bind(
 		n, p, &prefix, &request->src_proto, nhrp_cie_nbma(request, cie), holding_ns, now);
@@ -245,6 +256,8 @@ static bool overtaken(struct nhrp *n, const struct peer *p, const struct nhrp_pa
 {
 	struct nhs_client *c = &n->clients[p->id];
 	unsigned family = request->proto_family == 6;
+	if (p->plain)
+		return false; /* one that starts anew may count from anywhere */
 	if (c->run_ns != p->run_ns)
 		c->have_newest[0] = c->have_newest[1] = false;
 	c->run_ns = p->run_ns;
@@ -262,6 +275,8 @@ void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 	struct ip_addr seen = nhrp_nbma(request, &from->addr);
 	if (request->cies.n == 0 || overtaken(n, p, request))
 		return;
+	if (p->plain)
+		plain_set_natted(n->peers, p, !addr_equal(&seen, &request->src_nbma), from);
 	bool misdirected = !own ||
 		(!addr_equal(&request->dst_proto, own) &&
 			!addr_equal(&request->dst_proto, &request->src_proto));
@@ -286,8 +301,11 @@ void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 	}
 	if (!request->cies.v[0].code) {
 		forget_others(n, p, request->proto_family, now + holding * NS_PER_S, now);
+		if (p->plain)
+			plain_accept(
+				n->peers, p, &request->src_proto, now + holding * NS_PER_S, now);
 		struct session *s = session_at(n->peers->sessions, p->current);
-		if (s)
+		if (s && !s->plain)
 			fib_neighbour_put(n->fib, &s->link_local, p->id);
 	}
 	arm_expiry(n, &n->clients[p->id]);

@@ -95,7 +95,8 @@ void purge_receive(struct nhrp *n, struct peer *p, struct nhrp_packet *request, 
 			nhs_unbind(n, p, &prefix, "purged by its owner", now);
 		for (unsigned k = 0; k < NHRP_SHORTCUTS; k++) {
 			struct shortcut *s = &n->shortcuts[k];
-			if (s->used && (p->hub || s->peer == p->id) &&
+			const struct peer *via = s->used ? peer_at(n->peers, s->peer) : NULL;
+			if (via && via->plain == p->plain && (p->hub || via == p) &&
 				(prefix_covers(&prefix, &s->prefix) ||
 					prefix_covers(&s->prefix, &prefix)))
 				shortcut_remove(n, s, "purged", now);

@@ -63,6 +63,8 @@ void redirect_receive(
 	if (family == 6 && packet->payload_len < 40)
 		return;
 	struct ip_addr dst = addr_from_bytes(family, ip + (family == 4 ? 16 : 24));
+	if (p->plain && !plain_allows(plain_section_of(n->peers, p), &dst))
+		return;
 	if (n->ops.sent_recently(n->ops.ctx, &dst, now))
 		resolve_start(n, &dst, now);
 }

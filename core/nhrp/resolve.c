@@ -60,6 +60,9 @@ static void fail(struct nhrp *n, struct resolution *r, uint8_t code, const char 
 /* Whom to ask: the preferred hub; the peer itself when no hub is there and it is a renewal. */
 static struct peer *whom(struct nhrp *n, const struct ip_addr *target, uint64_t now)
 {
+	struct peer *plain = foreign_hub_for(n, target);
+	if (plain)
+		return plain;
 	struct peer *hub = hubs_preferred(n->peers, 0, now);
 	if (hub && hub->path == PATH_UP)
 		return hub;
@@ -81,9 +84,11 @@ static void send_request(struct nhrp *n, struct resolution *r, uint64_t now)
 	packet.flags =
 		NHRP_RES_ROUTER | NHRP_RES_AUTHORITATIVE | NHRP_RES_SOURCE_STABLE | NHRP_FLAG_NAT;
 	packet.dst_proto = r->target;
-	struct nhrp_cie cie = {.holding_time_s = n->config.holding_time_s};
+	struct nhrp_cie cie = {.prefix_len = p->plain ? addr_bits(packet.proto_family) : 0,
+		.holding_time_s = n->config.holding_time_s};
 	nhrp_add_cie(&packet, &cie);
 	nhrp_ext_standard(&packet, false, true);
+	foreign_add_ours(n, p, &packet);
 	nhrp_add_candidates(n, &packet);
 	packet.vendor.have_punch = true;
 	packet.vendor.token_id = r->token_id;
@@ -203,18 +208,43 @@ static bool usable_prefix(struct nhrp *n, const struct resolution *r,
 	return true;
 }
 
+static uint16_t holding_time(const struct nhrp *n, const struct nhrp_cie *cie)
+{
+	return cie->holding_time_s ? cie->holding_time_s : n->config.holding_time_s;
+}
+
+/* In plaintext there is nothing to prove: who is named must be listed. */
+static void plain_reply(struct nhrp *n, struct peer *p, struct resolution *r,
+	const struct nhrp_packet *reply, uint64_t now)
+{
+	r->holding_time_s = holding_time(n, &reply->cies.v[0]);
+	struct peer *answerer = foreign_answerer(n, p, reply, r->holding_time_s, now);
+	if (!answerer || !usable_prefix(n, r, reply, &r->prefix))
+		fail(n, r, 0, "the answer names nobody who is listed", now);
+	else
+		install(n, r, answerer, now);
+}
+
+/* By whom it was asked, or any hub, since replies are routed. In plaintext any member: it may be direct. */
+static bool may_answer(const struct nhrp *n, const struct resolution *r, const struct peer *p)
+{
+	const struct peer *asked = peer_at(n->peers, r->asked);
+	if (!asked || asked->plain != p->plain)
+		return false;
+	return p->plain || p->id == r->asked || p->hub;
+}
+
 void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *reply, uint64_t now)
 {
 	struct candidate to[PUNCH_CANDIDATES];
 	unsigned count = 0;
 	struct resolution *r = find(n, &reply->dst_proto);
-	/* By whom it was asked, or any hub: replies are routed. */
 	if (!r || r->state != RESOLUTION_PENDING || r->request_id != reply->request_id ||
-		(p->id != r->asked && !p->hub) || reply->cies.n == 0)
+		!may_answer(n, r, p) || reply->cies.n == 0)
 		return;
 	const struct nhrp_cie *cie = &reply->cies.v[0];
 	const struct nhrp_vendor *v = &reply->vendor;
-	if (nhrp_code_is_no_binding(cie->code) && p->hub) {
+	if (nhrp_code_is_no_binding(cie->code) && p->hub && !p->plain) {
 		r->refused_by |= 1u << p->hub_rank;
 		struct peer *next = hubs_preferred(n->peers, r->refused_by, now);
 		if (next && next->path == PATH_UP) {
@@ -232,6 +262,10 @@ void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *rep
 		fail(n, r, cie->code, nhrp_code_name(cie->code), now);
 		return;
 	}
+	if (p->plain) {
+		plain_reply(n, p, r, reply, now);
+		return;
+	}
 	/* A direct peer speaks for itself alone; only a hub may name another. */
 	if (!v->have_static_key || memcmp(v->static_key, n->peers->id->public_key, KEY_LEN) == 0 ||
 		(!p->hub && memcmp(v->static_key, p->key, KEY_LEN) != 0) ||
@@ -243,7 +277,7 @@ void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *rep
 		shortcut_by_hub(n, &r->target, p, now);
 	memcpy(r->peer_key, v->static_key, KEY_LEN);
 	strcpy(r->name, v->name);
-	r->holding_time_s = cie->holding_time_s ? cie->holding_time_s : n->config.holding_time_s;
+	r->holding_time_s = holding_time(n, cie);
 	r->state = RESOLUTION_PUNCHING;
 	timer_arm(n->timers, &r->timer, now + PUNCH_NS);
 	struct peer *peer = peer_find(n->peers, r->peer_key);

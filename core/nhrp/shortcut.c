@@ -90,7 +90,8 @@ void shortcut_install(struct nhrp *n, const struct prefix *prefix, const struct 
 		(p->hub || cert_owns_address(&p->cert, &prefix->addr));
 	if (s->neighbour)
 		fib_neighbour_put(n->fib, &prefix->addr, p->id);
-	s->expires = now + holding_time_s * NS_PER_S;
+	s->lasts = holding_time_s * NS_PER_S;
+	s->expires = now + s->lasts;
 	p->user_data_ns = now;
 	/* Renewed at two thirds of its time, by way of the hub, if it was used. */
 	timer_arm(n->timers, &s->timer, now + holding_time_s * NS_PER_S / 3 * 2);
@@ -116,7 +117,7 @@ void shortcut_fire(void *owner, struct timer *timer, uint64_t now)
 	}
 	timer_arm(n->timers, &s->timer, s->expires);
 	/* Used in the time since it was made or renewed? Otherwise let it end. */
-	if (last_used(n, s) + (s->expires - s->since) > now && last_used(n, s) > s->since) {
+	if (last_used(n, s) + s->lasts > now && last_used(n, s) > s->since) {
 		s->refreshed = true;
 		resolve_start(n, &s->target, now);
 	}

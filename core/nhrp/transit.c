@@ -103,6 +103,11 @@ void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request
 		negative(n, p, request, NHRP_CODE_NO_BINDING, now);
 		return;
 	}
+	if (to->plain != p->plain) { /* they can meet at this hub only */
+		negative(n, p, request, NHRP_CODE_PROHIBITED, now);
+		return;
+	}
+	foreign_add_theirs(p, request, &request->src_proto);
 	if (request->hop_count <= 1) {
 		nhrp_error(n, p, NHRP_ERROR_HOP_COUNT, 0, data, len, request, now);
 		return;
@@ -159,8 +164,8 @@ void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
 {
 	uint32_t id = fib_neighbour(n->fib, &reply->src_proto);
 	struct peer *to = id == LPM_NONE ? NULL : peer_at(n->peers, id);
-	if (!n->hub || !to || !peer_has_session(to) || reply->hop_count <= 1 ||
-		reply->cies.n == 0 || in_list(n, &reply->reverse))
+	if (!n->hub || !to || !peer_has_session(to) || to->plain != p->plain ||
+		reply->hop_count <= 1 || reply->cies.n == 0 || in_list(n, &reply->reverse))
 		return;
 	reply->hop_count--;
 	const struct ip_addr *own = nhrp_own_address(n, reply->proto_family);
@@ -168,8 +173,16 @@ void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
 		struct nhrp_cie cie = nhrp_own_cie(n, reply, own, to);
 		nhrp_ext_add_cie(reply, NHRP_EXT_REVERSE, &cie);
 	}
-	if (reply->cies.v[0].code == NHRP_CODE_SUCCESS) {
-		if (!(p->cert.role & CERT_HUB)) {
+	const struct nhrp_cie *cie = &reply->cies.v[0];
+	if (cie->code == NHRP_CODE_SUCCESS) {
+		struct prefix prefix = prefix_masked((struct prefix){
+			.addr = reply->dst_proto, .len = nhrp_cie_bits(reply, cie)});
+		if (p->plain && !p->hub) {
+			if (!cert_owns_address(&p->cert, nhrp_cie_proto(reply, cie)) ||
+				!cert_covers_prefix(&p->cert, &prefix))
+				return; /* not its own */
+			foreign_add_theirs(p, reply, nhrp_cie_proto(reply, cie));
+		} else if (!(p->cert.role & CERT_HUB)) {
 			if (!reply->vendor.have_static_key ||
 				memcmp(reply->vendor.static_key, p->key, KEY_LEN) != 0)
 				return; /* it answers for somebody else */

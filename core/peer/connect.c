@@ -58,7 +58,7 @@ void connect_start(struct peers *t, struct peer *p, const struct endpoint *to,
 	const struct ip_addr *from, uint16_t flags, uint64_t now)
 {
 	struct initiation *in = &p->init;
-	if (in->active)
+	if (in->active || p->plain)
 		return;
 	struct session *s = session_new(t->sessions, 0, t->env);
 	if (!s) {

@@ -93,7 +93,7 @@ static void forget_old(struct peers *t, const struct bundle *bundle, uint64_t no
 {
 	for (unsigned i = 0; i < t->n_hubs; i++) {
 		struct peer *p = &t->v[t->hubs[i]];
-		if (bundle && bundle_find_hub(bundle, p->key))
+		if (p->plain || (bundle && bundle_find_hub(bundle, p->key)))
 			continue;
 		t->hubs[i--] = t->hubs[--t->n_hubs];
 		peer_forget(t, p, "no longer a hub of this network", now);
@@ -139,12 +139,23 @@ static bool better(const struct peer *a, const struct peer *b, uint64_t now)
 	return (settled || !a_up ? ranked : other) == a;
 }
 
+/* What is meant for a sealed hub never goes to a plaintext one because that one happens to be up. */
+static bool any_sealed(const struct peers *t)
+{
+	for (unsigned i = 0; i < t->n_hubs; i++)
+		if (!t->v[t->hubs[i]].plain)
+			return true;
+	return false;
+}
+
 struct peer *hubs_preferred(const struct peers *t, uint32_t without, uint64_t now)
 {
 	struct peer *best = NULL;
+	bool sealed = any_sealed(t);
 	for (unsigned i = 0; i < t->n_hubs; i++) {
 		struct peer *p = &t->v[t->hubs[i]];
-		if (!peer_has_session(p) || p->path == PATH_NONE || without >> p->hub_rank & 1)
+		if (!peer_has_session(p) || p->path == PATH_NONE || (p->plain && sealed) ||
+			(!p->plain && without >> p->hub_rank & 1))
 			continue;
 		if (!best || better(p, best, now))
 			best = p;

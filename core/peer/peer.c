@@ -11,7 +11,7 @@
 /* An INITIATION is repeated for 20 s and what answers it waits for 10: no crossing takes longer. */
 #define SIMULTANEOUS_NS (30 * NS_PER_S)
 
-int peers_init(struct peers *t, uint32_t max, struct sessions *sessions,
+int peers_init(struct peers *t, uint32_t max, struct sessions *sessions, struct plain *plain,
 	struct handshake_identity *id, struct trust *trust, const uint8_t *certificate,
 	size_t certificate_len, const struct cert *self, struct timer_heap *timers,
 	const struct env *env, const struct peer_ops *ops, uint64_t now)
@@ -20,6 +20,7 @@ int peers_init(struct peers *t, uint32_t max, struct sessions *sessions,
 	t->max = max;
 	t->free_head = PEER_NONE;
 	t->sessions = sessions;
+	t->plain = plain;
 	t->id = id;
 	t->trust = trust;
 	t->certificate = certificate;
@@ -161,9 +162,11 @@ static void take_down(struct peers *t, struct peer *p, const char *why, uint64_t
 void peer_forget(struct peers *t, struct peer *p, const char *why, uint64_t now)
 {
 	take_down(t, p, why, now); /* as what it was: a hub's routes go with it */
+	if (p->plain)
+		plain_gone(t, p);
 	timer_disarm(t->timers, &p->timer);
 	hashmap_remove(&t->by_key, p->key);
-	p->hub = false;
+	p->hub = p->plain = false;
 	p->used = false;
 	p->next_free = t->free_head;
 	t->free_head = p->id;
@@ -194,7 +197,7 @@ int peer_send_to(struct peers *t, struct peer *p, const struct endpoint *to,
 	uint8_t buffer[SEALED_HEADER_LEN + GRE_PLAIN_LEN + 1400 + AEAD_TAG_MAX];
 	uint8_t *room = buffer + SEALED_HEADER_LEN + GRE_PLAIN_LEN;
 	struct session *s = session_at(t->sessions, p->current);
-	if (!s || to->addr.family == 0)
+	if (!s || p->plain || to->addr.family == 0)
 		return ERR_NOT_FOUND;
 	if (len > 1400)
 		return ERR_NO_SPACE;
@@ -210,6 +213,8 @@ int peer_send_to(struct peers *t, struct peer *p, const struct endpoint *to,
 int peer_send(struct peers *t, struct peer *p, uint16_t protocol, const void *payload, size_t len,
 	uint64_t now)
 {
+	if (p->plain)
+		return plain_send(t, p, protocol, payload, len);
 	return peer_send_to(t, p, &p->endpoint, &p->local, protocol, payload, len, now);
 }
 
@@ -223,6 +228,8 @@ void peer_set_endpoint(
 	if (p->hub)
 		p->hint = *to;
 	path_set_endpoint(t->sessions, p->id, to, from);
+	if (!p->plain)
+		plain_yield(t, &to->addr);
 }
 
 void peer_set_path(

@@ -10,6 +10,7 @@
 #include "core/crypto/probe.h"
 #include "core/crypto/reset.h"
 #include "core/peer/admit.h"
+#include "core/peer/plain.h"
 #include "core/peer/session.h"
 #include "core/trust/trust.h"
 #include "core/wire/control.h"
@@ -27,6 +28,7 @@
  *   roam.c      where the peer is now: PATH_CHALLENGE, moves
  *   punch.c     candidates, probes
  *   hubs.c      the hubs of the bundle: who they are, which one is preferred
+ *   plain.c     members of interop mode, without keys
  *   resume.c    after a sleep, and when our own addresses change
  *   hints.c     the file with whom we knew, for the next start
  */
@@ -81,14 +83,19 @@ struct peer {
 	uint32_t id;         /* slot; also that of its struct path */
 	uint32_t generation; /* grows when the slot is used anew */
 	uint32_t next_free;
-	uint8_t key[KEY_LEN]; /* static public key */
-	struct cert cert;     /* of the newest confirmed session */
-	bool known;           /* cert is there */
-	bool hub;             /* the bundle lists it */
-	unsigned hub_rank;    /* its place in the bundle: lower is preferred */
-	bool lost_us;         /* it said so by a RESET: the next session is a new one */
-	bool restarting;      /* it will be back in seconds: its routes wait for it */
-	uint32_t lost_index;  /* of the session that the RESET was about */
+	uint8_t key[KEY_LEN];   /* static public key */
+	struct cert cert;       /* of the newest confirmed session */
+	bool known;             /* cert is there */
+	bool hub;               /* the bundle lists it */
+	unsigned hub_rank;      /* its place in the bundle: lower is preferred */
+	bool lost_us;           /* it said so by a RESET: the next session is a new one */
+	bool restarting;        /* it will be back in seconds: its routes wait for it */
+	bool plain;             /* interop mode: no keys, and none of what follows from them */
+	bool natted, ousted;    /* plain: behind a NAT; a session has come to its address */
+	uint8_t section;        /* plain: of struct plain */
+	uint64_t kept_until;    /* plain: forgotten then */
+	struct ip_addr seen_as; /* plain hub: our address, where it sees another than we say */
+	uint32_t lost_index;    /* of the session that the RESET was about */
 
 	uint64_t run_ns; /* sessions made before are of a life of the peer that is over */
 	uint32_t current, previous, next;                /* sessions; SESSION_NONE */
@@ -208,6 +215,8 @@ struct peer_ops {
 	bool (*is_overlay)(void *ctx, const struct ip_addr *a);
 	/* How many bytes to seal: by the control loop's lane. */
 	int (*seal)(void *ctx, struct session *s, uint16_t protocol, uint8_t *payload, size_t len);
+	/* The workers are to know the plaintext member at this address; PEER_NONE: none any more. */
+	void (*plain_member)(void *ctx, const struct ip_addr *nbma, uint32_t peer);
 };
 
 struct peers {
@@ -216,10 +225,11 @@ struct peers {
 	struct hashmap by_key;
 	uint32_t n_fresh;   /* slots from here on have never been used */
 	uint32_t free_head; /* chain of the others that are free; PEER_NONE */
-	uint32_t hubs[BUNDLE_HUBS_MAX *
-		BUNDLE_HUB_KEYS_MAX]; /* ids of those that are hubs of ours */
+	uint32_t hubs[BUNDLE_HUBS_MAX * BUNDLE_HUB_KEYS_MAX +
+		PLAIN_SECTIONS_MAX]; /* ids of those that are hubs of ours */
 	unsigned n_hubs;
 	struct sessions *sessions;
+	struct plain *plain; /* sections of interop mode; none: n = 0 */
 	struct handshake_identity *id;
 	struct trust *trust;
 	const uint8_t *certificate;
@@ -244,7 +254,7 @@ struct peers {
 	uint16_t port;
 };
 
-int peers_init(struct peers *t, uint32_t max, struct sessions *sessions,
+int peers_init(struct peers *t, uint32_t max, struct sessions *sessions, struct plain *plain,
 	struct handshake_identity *id, struct trust *trust, const uint8_t *certificate,
 	size_t certificate_len, const struct cert *self, struct timer_heap *timers,
 	const struct env *env, const struct peer_ops *ops, uint64_t now);
@@ -271,12 +281,12 @@ static inline bool peer_has_session(const struct peer *p)
 const char *peer_name(const struct peer *p, char *buf);
 
 /*
- * Sends payload (at most 1400 bytes) sealed on the current session to the proven endpoint. ERR_NOT_FOUND:
- * no session; ERR_EXPIRED: its key may not be used any more.
+ * Sends payload (at most 1400 bytes) sealed on the current session to the proven endpoint, or framed to a
+ * plaintext member. ERR_NOT_FOUND: no session; ERR_EXPIRED: its key may not be used any more.
  */
 int peer_send(struct peers *t, struct peer *p, uint16_t protocol, const void *payload, size_t len,
 	uint64_t now);
-/* The same to another endpoint: path validation. */
+/* The same to another endpoint: path validation. Sealed only. */
 int peer_send_to(struct peers *t, struct peer *p, const struct endpoint *to,
 	const struct ip_addr *from, uint16_t protocol, const void *payload, size_t len,
 	uint64_t now);

@@ -21,7 +21,7 @@ void peers_resumed(struct peers *t, uint64_t now)
 	for (uint32_t i = 0; i < t->n_fresh; i++) {
 		struct peer *p = peer_at(t, i);
 		struct session *s = p ? session_at(t->sessions, p->current) : NULL;
-		if (!p)
+		if (!p || p->plain)
 			continue;
 		bool hub = p->hub;
 		if (s && now - s->created_ns >= SEALED_REJECT_NS) {

@@ -80,11 +80,11 @@ int session_set_lanes(struct sessions *t, struct session *s, uint8_t peer_lanes)
 	return 0;
 }
 
-struct session *session_new(struct sessions *t, uint8_t peer_lanes, const struct env *env)
+static struct session *take_slot(struct sessions *t)
 {
 	sessions_reclaim(t);
 	uint32_t id = t->free_head != SESSION_NONE ? t->free_head : t->n_fresh;
-	if (id == t->n_slots || peer_lanes > SEALED_LANES_MAX || peer_lanes > t->n_free_lanes)
+	if (id == t->n_slots)
 		return NULL;
 	struct session *s = &t->slots[id];
 	if (id == t->n_fresh)
@@ -93,12 +93,33 @@ struct session *session_new(struct sessions *t, uint8_t peer_lanes, const struct
 		t->free_head = s->next_free;
 	memset(s, 0, sizeof *s);
 	s->id = id;
+	return s;
+}
+
+struct session *session_new_plain(struct sessions *t)
+{
+	struct session *s = take_slot(t);
+	if (!s)
+		return NULL;
+	s->plain = true;
+	/* Beyond all indices, of which a packet has 28 bits: it stands in no bucket. */
+	s->local_index = (INDEX_MAX + 1) | (t->plain_made++ & INDEX_MAX);
+	return s;
+}
+
+struct session *session_new(struct sessions *t, uint8_t peer_lanes, const struct env *env)
+{
+	sessions_reclaim(t);
+	struct session *s =
+		peer_lanes > SEALED_LANES_MAX || peer_lanes > t->n_free_lanes ? NULL : take_slot(t);
+	if (!s)
+		return NULL;
 	s->local_index = draw_index(t, env);
 	if (peer_lanes)
 		session_set_lanes(t, s, peer_lanes);
 	/* The bucket is taken at once, so that no other session draws an index for it. */
 	atomic_store_explicit(
-		&t->buckets[s->local_index & t->bucket_mask], id, memory_order_release);
+		&t->buckets[s->local_index & t->bucket_mask], s->id, memory_order_release);
 	return s;
 }
 
@@ -139,9 +160,11 @@ void session_end(struct sessions *t, struct session *s)
 	if (atomic_load_explicit(&s->state, memory_order_relaxed) == SESSION_ENDED)
 		return;
 	atomic_store_explicit(&s->state, SESSION_ENDED, memory_order_release);
-	atomic_store_explicit(
-		&t->buckets[s->local_index & t->bucket_mask], SESSION_NONE, memory_order_release);
-	forget_remote(t, s);
+	if (!s->plain) {
+		atomic_store_explicit(&t->buckets[s->local_index & t->bucket_mask], SESSION_NONE,
+			memory_order_release);
+		forget_remote(t, s);
+	}
 	s->ended_stamp = epoch_retire(t->epoch);
 	s->next_free = SESSION_NONE;
 	if (t->ended_head == SESSION_NONE)
@@ -246,6 +269,8 @@ void path_clear(struct sessions *t, uint32_t peer)
 bool session_reserve(
 	struct session *s, uint8_t lane, uint32_t n, uint64_t blocks, uint32_t *sequence)
 {
+	if (s->plain)
+		return false; /* there is no key to it */
 	const struct aead_limits *limits = &s->tx.aead->limits;
 	uint64_t messages = atomic_fetch_add_explicit(&s->tx_messages, n, memory_order_relaxed) + n;
 	blocks += atomic_fetch_add_explicit(&s->tx_blocks, blocks, memory_order_relaxed);

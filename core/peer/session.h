@@ -39,6 +39,9 @@ struct session {
 	uint32_t local_index, remote_index;
 	uint32_t peer; /* peer id */
 	bool initiator;
+	bool plain; /* interop mode: no keys, and no index by which a sealed packet could find it */
+	bool have_gre_key;
+	uint32_t gre_key;
 	uint8_t peer_lanes;    /* lanes that the peer announced */
 	uint16_t peer_max_udp; /* largest UDP payload it accepts */
 	uint64_t created_ns;
@@ -84,6 +87,7 @@ struct sessions {
 	struct lane *lanes; /* pool */
 	uint32_t *free_lanes;
 	uint32_t n_lanes, n_free_lanes;
+	uint32_t plain_made; /* plaintext slots so far: their number in place of an index */
 	uint32_t ended_head, ended_tail; /* slots waiting to be taken back, oldest first */
 	struct path *paths;              /* by peer id */
 	uint32_t n_paths;
@@ -99,6 +103,8 @@ void sessions_fini(struct sessions *t);
  * An initiator learns the number of lanes from the answer only: 0 here, session_set_lanes then.
  */
 struct session *session_new(struct sessions *t, uint8_t peer_lanes, const struct env *env);
+/* A slot for a plaintext member: nothing can be sealed or opened with it. NULL when full. */
+struct session *session_new_plain(struct sessions *t);
 /* Takes windows from the pool, once. ERR_NO_SPACE; ERR_MALFORMED: not 1 .. 16. */
 int session_set_lanes(struct sessions *t, struct session *s, uint8_t peer_lanes);
 /* The index that the peer has chosen, once: session_by_remote finds it from now on. */

@@ -113,6 +113,20 @@ static const struct node *node_of_address(const struct node *n, const struct ip_
 	return NULL;
 }
 
+/* A plaintext member has no key; it is whoever lives at its address. */
+static const struct node *node_of_peer(const struct node *n, const struct peer *p)
+{
+	const struct net *net = n->host->device.net;
+	if (!p->plain)
+		return node_of_key(n, p->key);
+	for (unsigned i = 0; i < net->n_hosts; i++) {
+		const struct node *m = node_at(n, i);
+		if (m && iface_owns(&m->host->iface, &p->endpoint.addr))
+			return m;
+	}
+	return NULL;
+}
+
 static bool covers(const struct cert *cert, const struct prefix *p)
 {
 	for (unsigned i = 0; i < cert->n_addresses; i++) {
@@ -130,6 +144,14 @@ static bool covers(const struct cert *cert, const struct prefix *p)
 static bool granted(const struct node *m, const struct prefix *p)
 {
 	return m && (covers(&m->cert, p) || covers(&m->former, p));
+}
+
+/* One without a node is a foreign implementation: what its section allows it. */
+static bool peer_granted(const struct node *n, const struct peer *p, const struct prefix *prefix)
+{
+	const struct node *m = node_of_peer(n, p);
+	return p->plain && !m ? plain_allows(plain_section_of(&n->engine->peers, p), &prefix->addr)
+			      : granted(m, prefix);
 }
 
 static bool source_granted(const struct cert *cert, const struct ip_addr *src)
@@ -188,6 +210,34 @@ static void check_user_data(struct node *n, const uint8_t *data)
 			return;
 	}
 	BROKEN(n, "%s sends user data without a confirmed session", n->name);
+}
+
+/* ---- Plaintext ------------------------------------------------------------------------------ */
+
+static bool is_listed_plain(
+	const struct node *n, const struct endpoint *at, const uint8_t *data, size_t len)
+{
+	struct gre_plain header;
+	if (n->config.n_interop == 0 || gre_plain_read(data, len, &header) < 0)
+		return false;
+	const struct plain_section *s =
+		plain_section_for(&n->engine->plane.plain, &at->addr, at->port == 0);
+	return s && header.have_key == s->have_key && header.key == s->key;
+}
+
+void invariant_plaintext(struct node *n, const struct endpoint *to, const uint8_t *data, size_t len)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	endpoint_format(to, text);
+	if (!is_listed_plain(n, to, data, len))
+		BROKEN(n, "%s sends plaintext to %s, which is not listed", n->name, text);
+	for (uint32_t i = 0; i < n->engine->peers.n_fresh; i++) {
+		const struct peer *p = peer_at(&n->engine->peers, i);
+		if (p && !p->plain && peer_has_session(p) &&
+			addr_equal(&p->endpoint.addr, &to->addr))
+			BROKEN(n, "%s sends plaintext to %s, where %s has a session", n->name, text,
+				p->cert.name);
+	}
 }
 
 /* ---- Strangers ------------------------------------------------------------------------------ */
@@ -303,6 +353,8 @@ void invariant_arrival(struct node *n, const struct endpoint *from, const uint8_
 	v->arrival.from = *from;
 	v->arrival.len = len;
 	v->arrival.answered = 0;
+	v->arrival.unlisted =
+		kind != GRE_SEALED && kind != GRE_HANDSHAKE && !is_listed_plain(n, from, data, len);
 	v->arrival.number = 0;
 	struct invariant_end *end = find_end(v, from);
 	end->in += len;
@@ -342,6 +394,9 @@ static bool dropped_after_opening(uint8_t why)
 void invariant_verdict(struct node *n, const struct pkt *p)
 {
 	struct invariants *v = &n->invariants;
+	/* The control loop takes for a handshake, and drops, what is none. */
+	if (v->arrival.unlisted && p->verdict != PKT_DROP && p->verdict != PKT_CONSUMED)
+		BROKEN(n, "%s accepts plaintext from who is not listed", n->name);
 	if (!v->arrival.sealed || (p->verdict == PKT_DROP && !dropped_after_opening(p->drop)))
 		return;
 	v->arrival.opened = true;
@@ -410,7 +465,7 @@ static void check_sessions(struct node *n)
 		own_session(n, p, p->previous, SESSION_LIVE);
 		own_session(n, p, p->next, SESSION_UNCONFIRMED);
 		own_session(n, p, p->init.session, SESSION_FREE);
-		if (p->known && !node_of_key(n, p->key))
+		if (p->known && !p->plain && !node_of_key(n, p->key))
 			BROKEN(n, "%s: a peer that the CA does not know", n->name);
 	}
 	if (used != e->peers.count || used > e->peers.max)
@@ -447,7 +502,7 @@ static void check_bindings(struct node *n)
 			count++;
 			if (!b->used || b->peer != i)
 				BROKEN(n, "%s: a binding of another in a list", n->name);
-			if (!granted(node_of_key(n, p->key), &b->prefix))
+			if (!peer_granted(n, p, &b->prefix))
 				BROKEN(n, "%s binds %s to %s", n->name,
 					prefix_format(&b->prefix, text), p->cert.name);
 		}
@@ -472,7 +527,7 @@ static void check_shortcuts(struct node *n)
 			BROKEN(n, "%s: shortcut %s to nobody", n->name, text);
 		if (s->prefix.len == 0 ||
 			(!p->hub &&
-				(!granted(node_of_key(n, p->key), &s->prefix) ||
+				(!peer_granted(n, p, &s->prefix) ||
 					!cert_covers_prefix(&p->cert, &s->prefix))))
 			BROKEN(n, "%s: shortcut %s to %s", n->name, text, p->cert.name);
 	}
@@ -500,7 +555,7 @@ static void check_next_hops(struct node *n)
 				BROKEN(n, "%s: the next hop to %s is nobody", n->name,
 					addr_format(a, text));
 			struct prefix host = prefix_host(a);
-			if (!(p->cert.role & CERT_HUB) && !granted(node_of_key(n, p->key), &host))
+			if (!(p->cert.role & CERT_HUB) && !peer_granted(n, p, &host))
 				BROKEN(n, "%s sends to %s what is for %s of %s", n->name,
 					p->cert.name, addr_format(a, text), m->name);
 		}

@@ -15,6 +15,8 @@
  *   strangers  an endpoint that has not shown itself gets at most 3 bytes for each one that came
  *              from there, 5 probes a token and its life, no INITIATION but after a probe with a good MAC; no
  *              single datagram of a stranger is answered with more bytes than it has
+ *   plaintext  only to and from an address that a section of interop mode lists, with its key, and never
+ *              where a session is
  *   tables     counters agree with what they count, each session has one owner, lanes are conserved,
  *              the action queue and the rings lose nothing
  *   authority  bindings, shortcuts, next hops and kernel routes lead to who was granted them
@@ -44,7 +46,7 @@ struct invariants {
 	uint64_t sessions_seen, authority_seen; /* digests of what has been looked at */
 	int (*seal)(void *ctx, struct session *s, uint16_t protocol, uint8_t *payload, size_t len);
 	struct { /* the datagram that is being dealt with */
-		bool active, sealed, opened, probe_ok;
+		bool active, sealed, opened, probe_ok, unlisted;
 		uint8_t type; /* of a handshake message */
 		struct endpoint from;
 		size_t len, answered; /* bytes that went back to `from` */
@@ -64,6 +66,9 @@ void invariant_arrived(struct node *n);
 /* The node sends; user: it is a verdict of the data path. */
 void invariant_departure(
 	struct node *n, const struct endpoint *to, const uint8_t *data, size_t len, bool user);
+/* The node sends something that is neither sealed nor a handshake message. */
+void invariant_plaintext(
+	struct node *n, const struct endpoint *to, const uint8_t *data, size_t len);
 /* After each step. */
 void invariant_step(struct node *n);
 /* Everybody else is gone for good: nothing of them is left. */

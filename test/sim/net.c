@@ -267,7 +267,7 @@ static void host_receive(struct device *dev, struct iface *in, struct dgram *d)
 		net_end(net, d, NET_TAPPED, dev->name);
 		return;
 	}
-	if (!h->up || !h->deliver || d->dst.port != h->port) {
+	if (!h->up || !h->deliver || (d->dst.port != h->port && d->dst.port != 0)) {
 		net_end(net, d, NET_CLOSED, dev->name);
 		return;
 	}
@@ -306,7 +306,7 @@ void net_send(struct host *h, const struct endpoint *to, const struct ip_addr *f
 	if (!h->up || !own)
 		return;
 	struct dgram *d = dgram_new(len);
-	d->src = d->first_src = (struct endpoint){.addr = *own, .port = h->port};
+	d->src = d->first_src = (struct endpoint){.addr = *own, .port = to->port ? h->port : 0};
 	d->dst = d->first_dst = *to;
 	d->origin = h;
 	d->sent = h->device.net->sim->now;

@@ -86,7 +86,7 @@ struct host {
 	struct iface iface;
 	unsigned id;
 	bool up;
-	uint16_t port; /* the one UDP socket */
+	uint16_t port; /* the one UDP socket; what is for port 0 is IP protocol 47 without UDP */
 	void *owner;
 	/* Borrowed d. */
 	void (*deliver)(void *owner, const struct dgram *d);

@@ -89,14 +89,16 @@ static bool contains(const uint8_t *data, size_t len, const char *text)
 static void send_datagram(struct node *n, const struct endpoint *to, const struct ip_addr *from,
 	uint8_t ttl, uint8_t tos, const uint8_t *data, size_t len, bool user)
 {
-	enum gre_kind kind = gre_classify(data, len);
-	if (kind != GRE_SEALED && kind != GRE_HANDSHAKE)
-		SIM_FAIL(n->sim, "%s sends something that is neither sealed nor a handshake",
-			n->name);
-	if (contains(data, len, INNER_MAGIC))
-		SIM_FAIL(n->sim, "%s sends user data in the clear", n->name);
 	if (len > NET_DGRAM_MAX)
 		SIM_FAIL(n->sim, "%s sends %zu bytes, more than a path carries", n->name, len);
+	enum gre_kind kind = gre_classify(data, len);
+	if (kind != GRE_SEALED && kind != GRE_HANDSHAKE) {
+		invariant_plaintext(n, to, data, len);
+		net_send(n->host, to, from, ttl, tos, data, len);
+		return;
+	}
+	if (contains(data, len, INNER_MAGIC))
+		SIM_FAIL(n->sim, "%s sends user data in the clear", n->name);
 	invariant_departure(n, to, data, len, user);
 	net_send(n->host, to, from, ttl, tos, data, len);
 }
@@ -291,6 +293,7 @@ static void dispatch(struct node *n, const struct host *origin)
 			SIM_FAIL(n->sim, "%s: a train out of single packets", n->name);
 		switch ((enum pkt_verdict)p->verdict) {
 		case PKT_SEND_UDP:
+		case PKT_SEND_GRE:
 			send_datagram(
 				n, &p->remote, &p->local, p->ttl, p->tos, p->data, p->len, true);
 			break;
@@ -341,6 +344,7 @@ static void deliver(void *owner, const struct dgram *d)
 	p->tos = d->tos;
 	p->remote = d->src;
 	p->local = d->dst.addr;
+	p->flags = d->dst.port == 0 ? PKT_GRE : 0;
 	n->batch.n = 1;
 	invariant_arrival(n, &d->src, d->data, d->len);
 	bool data = gre_classify(d->data, d->len) == GRE_SEALED && (d->data[7] & 15) != 0;

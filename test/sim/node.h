@@ -13,7 +13,7 @@
  * small host stack answers echoes. What the daemon does with libuv and platform.h happens here with
  * events: datagrams, timers, actions. Each node has its own random numbers and its own clock offset.
  *
- * Watched at all times: nothing leaves in the clear, nothing broken or misaddressed comes out of the
+ * Watched at all times: nothing leaves in the clear but to whom interop mode lists, nothing broken or misaddressed comes out of the
  * TUN, timers do not spin, and everything in invariant.h.
  */
 #define NODE_ROUTES    48

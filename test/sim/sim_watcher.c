@@ -269,7 +269,7 @@ static void kernel_route_by_nobody(struct bed *b)
 }
 
 static const struct sabotage sabotages[] = {
-	{"plaintext-gre", "neither sealed nor a handshake", plaintext_gre},
+	{"plaintext-gre", "which is not listed", plaintext_gre},
 	{"user-data-in-a-handshake", "in the clear", user_data_in_a_handshake},
 	{"seals-unconfirmed", "under a session that is not confirmed", seals_unconfirmed},
 	{"user-data-under-no-session", "without a confirmed session",

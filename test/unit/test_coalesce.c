@@ -222,9 +222,9 @@ static void what_is_not_for_the_tun_is_not_seen(void **state)
 	}
 	add_next(t, &s);
 	coalesce(&t->batch, true, true);
-	assert_int_equal(t->batch.v[0].next, 5);
-	assert_int_equal(t->batch.v[5].verdict, PKT_MERGED);
-	for (uint16_t i = 1; i < 5; i++) {
+	assert_int_equal(t->batch.v[0].next, 6);
+	assert_int_equal(t->batch.v[6].verdict, PKT_MERGED);
+	for (uint16_t i = 1; i < 6; i++) {
 		assert_int_not_equal(t->batch.v[i].verdict, PKT_WRITE_TUN);
 		assert_int_equal(t->batch.v[i].next, 0);
 		assert_memory_equal(t->batch.v[i].data, t->originals[i].data, t->originals[i].len);
