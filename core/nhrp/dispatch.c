@@ -179,28 +179,14 @@ int nhrp_send(struct nhrp *n, struct peer *p, const struct nhrp_packet *packet, 
 	}
 	int len = nhrp_encode(packet, bytes, sizeof bytes);
 	if (len < 0) {
-		env_log(n->env, LOG_ERROR, "NHRP %s cannot be encoded: %s",
-			nhrp_type_name((uint8_t)packet->type), err_name(len));
+		/* A packet that others have filled is too long now and then; ours never are. */
+		env_log(n->env, len == ERR_NO_SPACE ? LOG_DEBUG : LOG_ERROR,
+			"NHRP %s cannot be encoded: %s", nhrp_type_name((uint8_t)packet->type),
+			err_name(len));
 		return len;
 	}
 	n->out[packet->type]++;
 	return peer_send(n->peers, p, GRE_PROTO_NHRP, bytes, (size_t)len, now);
-}
-
-void nhrp_error(struct nhrp *n, struct peer *p, uint16_t code, uint16_t offset, const uint8_t *data,
-	size_t len, const struct nhrp_packet *about, uint64_t now)
-{
-	struct nhrp_packet packet;
-	if (code == 0 || (about && about->type == NHRP_ERROR_INDICATION) ||
-		!bucket_take(&n->errors, NS_PER_S, 5, now))
-		return;
-	nhrp_begin(n, &packet, NHRP_ERROR_INDICATION, p, about ? about->proto_family : 4);
-	packet.dst_proto = about ? about->src_proto : (struct ip_addr){0};
-	packet.error_code = code;
-	packet.error_offset = offset;
-	packet.payload = data;
-	packet.payload_len = (uint16_t)(len < 512 ? len : 512);
-	nhrp_send(n, p, &packet, now);
 }
 
 /* ---- Receiving ------------------------------------------------------------------------------ */
@@ -212,20 +198,13 @@ static bool is_for_us(const struct nhrp *n, const struct nhrp_packet *packet)
 		cert_owns_address(&n->self, &packet->dst_proto);
 }
 
-static void receive_error(struct nhrp *n, struct peer *p, const struct nhrp_packet *packet)
-{
-	char name[64];
-	env_log(n->env, LOG_DEBUG, "%s: NHRP error indication: %s", peer_name(p, name),
-		nhrp_error_name(packet->error_code));
-}
-
 void nhrp_receive(struct nhrp *n, struct peer *p, const uint8_t *data, size_t len,
 	const struct endpoint *from, uint64_t now)
 {
 	struct nhrp_packet packet;
 	if (nhrp_decode(data, len, &packet) < 0) {
 		n->in[0]++;
-		nhrp_error(n, p, packet.error_code, packet.error_offset, data, len, NULL, now);
+		nhrp_error(n, p, packet.error_code, packet.error_offset, data, len, &packet, now);
 		return;
 	}
 	n->in[packet.type]++;
@@ -233,7 +212,7 @@ void nhrp_receive(struct nhrp *n, struct peer *p, const uint8_t *data, size_t le
 		return;
 	switch (packet.type) {
 	case NHRP_REGISTRATION_REQUEST:
-		if (n->hub)
+		if (n->hub && nhrp_understood(n, p, &packet, data, len, now))
 			nhs_register(n, p, &packet, from, now);
 		break;
 	case NHRP_REGISTRATION_REPLY:
@@ -245,17 +224,18 @@ void nhrp_receive(struct nhrp *n, struct peer *p, const uint8_t *data, size_t le
 		break;
 	case NHRP_RESOLUTION_REPLY:
 		if (cert_owns_address(&n->self, &packet.src_proto))
-			resolve_reply(n, p, &packet, now);
+			resolve_reply(n, p, &packet, data, len, now);
 		else
-			transit_reply(n, p, &packet, from, now);
+			transit_reply(n, p, &packet, data, len, from, now);
 		break;
 	case NHRP_PURGE_REQUEST:
-		purge_receive(n, p, &packet, now);
+		if (nhrp_understood(n, p, &packet, data, len, now))
+			purge_receive(n, p, &packet, now);
 		break;
 	case NHRP_PURGE_REPLY:
 		break;
 	case NHRP_ERROR_INDICATION:
-		receive_error(n, p, &packet);
+		error_receive(n, p, &packet, now);
 		break;
 	case NHRP_TRAFFIC_INDICATION:
 		if (is_for_us(n, &packet) || p->hub)

@@ -41,43 +41,69 @@ static void start_punching(struct nhrp *n, const struct nhrp_packet *request, ui
 	punch_start(n->peers, v->token_id, v->punch_key, v->static_key, to, count, now);
 }
 
+/* Does the association outlive any change of routing? Our own addresses, and what is on our links. */
+static bool is_stable(const struct nhrp *n, const struct ip_addr *target)
+{
+	struct prefix host = prefix_host(target);
+	const struct fib_route *r = fib_covering(n->fib, &host);
+	return r && (r->type == FIB_LOCAL || (r->type == FIB_OTHER && r->gateway.family == 0));
+}
+
+/* What we can say about the destination. The CIE's code: 0, or why we cannot. */
+static uint8_t find_answer(
+	const struct nhrp *n, const struct nhrp_packet *request, struct prefix *prefix)
+{
+	const struct nhrp_cie *asked = request->cies.n ? &request->cies.v[0] : NULL;
+	if (n->stopping || !nhrp_own_address(n, request->proto_family) ||
+		!egress_prefix(n, &request->dst_proto, prefix))
+		return NHRP_CODE_PROHIBITED;
+	/* Only our addresses are bound to us alone. */
+	if (request->flags & NHRP_RES_UNIQUE) {
+		if (!cert_owns_address(&n->self, &request->dst_proto))
+			return NHRP_CODE_NOT_UNIQUE;
+		*prefix = prefix_host(&request->dst_proto);
+	}
+	/* The widest that it will have, if it says so. */
+	if (asked && !nhrp_cie_is_host(request, asked) && asked->prefix_len > prefix->len)
+		*prefix = prefix_masked(
+			(struct prefix){.addr = request->dst_proto, .len = asked->prefix_len});
+	return NHRP_CODE_SUCCESS;
+}
+
 /* The request has come by way of a hub (or a direct peer): who it is for is us. */
 void egress_answer(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now)
 {
 	struct prefix prefix;
+	struct nhrp_cie cie = {0};
 	char name[64], text[ADDR_TEXT_MAX];
-	const struct nhrp_ext *unknown = nhrp_ext_unknown(request);
-	const struct ip_addr *own = nhrp_own_address(n, request->proto_family);
-	if (unknown || !own) {
-		nhrp_error(n, p, NHRP_ERROR_UNRECOGNIZED_EXTENSION, 0, NULL, 0, request, now);
-		return;
-	}
-	bool ours = !n->stopping && egress_prefix(n, &request->dst_proto, &prefix);
-	struct nhrp_cie cie = nhrp_own_cie(n, request, own, p);
-	if (ours) {
-		cie.prefix_len = prefix.len;
+	bool unique = request->flags & NHRP_RES_UNIQUE;
+	uint8_t code = find_answer(n, request, &prefix);
+	request->flags &= NHRP_RES_ROUTER | NHRP_RES_SOURCE_STABLE | NHRP_FLAG_NAT;
+	if (code == NHRP_CODE_SUCCESS) {
+		cie = nhrp_own_cie(n, request, nhrp_own_address(n, request->proto_family), p);
+		cie.prefix_len = unique ? NHRP_PREFIX_HOST : prefix.len;
+		request->flags |= NHRP_RES_AUTHORITATIVE | (unique ? NHRP_RES_UNIQUE : 0) |
+			(is_stable(n, &request->dst_proto) ? NHRP_RES_DEST_STABLE : 0);
 		start_punching(n, request, now);
+		purge_remember(n, p->id, PEER_NONE, &prefix, &(struct ip_addr){0},
+			now + n->config.holding_time_s * NS_PER_S);
 	} else {
-		cie = (struct nhrp_cie){.code = NHRP_CODE_PROHIBITED};
+		cie.code = code;
 		n->naks_sent++;
-		env_log(n->env, LOG_DEBUG, "%s: resolution of %s refused: not ours to answer for",
-			peer_name(p, name), addr_format(&request->dst_proto, text));
+		env_log(n->env, LOG_DEBUG, "%s: resolution of %s refused: %s", peer_name(p, name),
+			addr_format(&request->dst_proto, text), nhrp_code_name(code));
 	}
-	request->flags =
-		(uint16_t)((request->flags &
-				   (NHRP_RES_ROUTER | NHRP_RES_SOURCE_STABLE | NHRP_FLAG_NAT)) |
-			(ours ? NHRP_RES_AUTHORITATIVE | NHRP_RES_DEST_STABLE : 0));
-	if (ours && p->plain)
+	if (code == NHRP_CODE_SUCCESS && p->plain)
 		foreign_asked(n, p, request, now);
 	request->cies.n = 0;
 	nhrp_add_cie(request, &cie);
 	request->nat.n = 0;
-	if (ours)
+	if (code == NHRP_CODE_SUCCESS)
 		foreign_add_ours(n, p, request);
 	nhrp_make_reply(n, request, NHRP_RESOLUTION_REPLY, p);
 	nhrp_ext_add(request, NHRP_EXT_VENDOR);
 	memset(&request->vendor, 0, sizeof request->vendor);
-	if (ours) {
+	if (code == NHRP_CODE_SUCCESS) {
 		nhrp_add_candidates(n, request);
 		request->vendor.have_static_key = true;
 		memcpy(request->vendor.static_key, n->peers->id->public_key, KEY_LEN);

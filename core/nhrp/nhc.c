@@ -37,16 +37,19 @@ static unsigned wanted_prefixes(const struct nhrp *n, uint8_t family, struct pre
 	return count;
 }
 
-static void send_request(struct nhrp *n, struct registration *r, bool again, uint64_t now)
+/* The first time, or once more with the same id and contents (RFC 2332 s.5.2.0.1). */
+static void send_request(struct nhrp *n, struct registration *r, uint64_t now)
 {
 	struct nhrp_packet packet;
 	struct peer *hub = peer_at(n->peers, r->peer);
 	if (!hub || !peer_has_session(hub))
 		return;
 	nhrp_begin(n, &packet, NHRP_REGISTRATION_REQUEST, hub, r->family);
-	if (again)
-		packet.request_id = r->request_id;
-	r->request_id = packet.request_id;
+	if (r->tries++ == 0) {
+		r->n_prefixes = wanted_prefixes(n, r->family, r->prefixes);
+		r->request_id = packet.request_id;
+	}
+	packet.request_id = r->request_id;
 	packet.flags = NHRP_FLAG_NAT;
 	packet.dst_proto = packet.src_proto;
 	for (unsigned i = 0; i < hub->cert.n_addresses; i++)
@@ -91,12 +94,11 @@ static void rearm(struct nhrp *n)
 
 static void begin(struct nhrp *n, struct registration *r, uint64_t now)
 {
-	r->n_prefixes = wanted_prefixes(n, r->family, r->prefixes);
 	r->tries = 0;
 	r->gap = RETRY_FIRST_NS;
 	if (r->state != REGISTRATION_DONE)
 		r->state = REGISTRATION_PENDING;
-	send_request(n, r, false, now);
+	send_request(n, r, now);
 	r->next = now + r->gap;
 	rearm(n);
 }
@@ -225,9 +227,7 @@ static void fire(void *owner, struct timer *timer, uint64_t now)
 				peer_set_path(n->peers, hub, PATH_SUSPENDED,
 					"no answer to the registration", now);
 		}
-		bool again = r->tries++ > 0 && r->state == REGISTRATION_PENDING;
-		r->n_prefixes = wanted_prefixes(n, r->family, r->prefixes);
-		send_request(n, r, again, now);
+		send_request(n, r, now);
 		r->gap = r->gap * 2 > RETRY_MAX_NS ? RETRY_MAX_NS : r->gap * 2;
 		r->next = now + r->gap;
 	}
@@ -272,6 +272,7 @@ static void refused(struct registration *r, uint8_t code, uint64_t now)
 {
 	bool news = r->state != REGISTRATION_REFUSED || r->code != code;
 	r->state = REGISTRATION_REFUSED;
+	r->tries = 0;
 	r->code = code;
 	r->since = news ? now : r->since;
 	r->gap = code == NHRP_CODE_PROHIBITED ? FORBIDDEN_GAP_NS
@@ -285,7 +286,9 @@ void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply
 {
 	char name[64];
 	struct registration *r = find(n, hub->id, reply->proto_family, false);
-	if (!r || reply->request_id != r->request_id || reply->cies.n == 0)
+	const struct ip_addr *own = nhrp_own_address(n, reply->proto_family);
+	if (!r || !own || r->tries == 0 || reply->request_id != r->request_id ||
+		!addr_equal(&reply->src_proto, own) || reply->cies.n == 0)
 		return;
 	for (unsigned i = 0; i < reply->cies.n; i++) {
 		const struct nhrp_cie *cie = &reply->cies.v[i];
@@ -321,6 +324,15 @@ void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply
 	if (hub->plain)
 		peer_set_path(n->peers, hub, PATH_UP, "plaintext", now);
 	learn_routes(n, r, hub, reply);
+	rearm(n);
+}
+
+void nhc_error(struct nhrp *n, struct peer *hub, const struct nhrp_packet *about, uint64_t now)
+{
+	struct registration *r = find(n, hub->id, about->proto_family, false);
+	if (!r || r->tries == 0 || about->request_id != r->request_id)
+		return;
+	refused(r, NHRP_CODE_NO_RESOURCES, now);
 	rearm(n);
 }
 

@@ -9,7 +9,8 @@
  * NHRP between members (RFC 2332 with Cisco's traffic indication), inside sealed sessions: the session's
  * certificate is the authority, addresses in the packets are claims. Interop mode is the exception.
  *
- *   dispatch.c      decoding, counting, sending, errors; what the other modules share
+ *   dispatch.c      decoding, counting, sending; what the other modules share
+ *   error.c         error indications: sent, passed on, received
  *   nhc.c           client: registers with every hub, learns routes from the replies
  *   nhs.c           server: bindings
  *   refusal.c       registrations refused, by us or to us
@@ -84,7 +85,7 @@ struct refusal {
 
 /* Who was told of whom, to be purged when that changes. */
 struct told {
-	uint32_t requester, egress; /* peer ids */
+	uint32_t requester, egress; /* peer ids; egress PEER_NONE: of ourselves */
 	struct prefix prefix;
 	struct ip_addr gateway; /* of our route then; family 0 = on link */
 	uint64_t until;
@@ -245,20 +246,33 @@ const struct ip_addr *nhrp_own_address(const struct nhrp *n, uint8_t family);
 /* A CIE about ourselves. */
 struct nhrp_cie nhrp_own_cie(const struct nhrp *n, const struct nhrp_packet *packet,
 	const struct ip_addr *proto, const struct peer *towards);
-/* Starts a request: families by the path to p, our addresses, the next request id, extensions. */
+/*
+ * Starts a packet of ours: families by the path to p, our addresses; a request's id is a new one, to be
+ * replaced when it is only sent again.
+ */
 void nhrp_begin(struct nhrp *n, struct nhrp_packet *packet, enum nhrp_type type, struct peer *p,
 	uint8_t proto_family);
 /* Turns a request into its reply: type, hop count, responder extension. */
 void nhrp_make_reply(
 	struct nhrp *n, struct nhrp_packet *packet, enum nhrp_type type, struct peer *p);
+/*
+ * An error indication about a packet of len bytes that came from p (RFC 2332 s.5.2.7), as far as it was
+ * decoded. Never about an error indication; not for code 0; so many a second.
+ */
 void nhrp_error(struct nhrp *n, struct peer *p, uint16_t code, uint16_t offset, const uint8_t *data,
 	size_t len, const struct nhrp_packet *about, uint64_t now);
+/* False: a compulsory extension that we do not know forbids us to answer, and p has been told. */
+bool nhrp_understood(struct nhrp *n, struct peer *p, const struct nhrp_packet *request,
+	const uint8_t *data, size_t len, uint64_t now);
+void error_receive(struct nhrp *n, struct peer *p, struct nhrp_packet *packet, uint64_t now);
 /* Our candidates into the vendor extension. */
 void nhrp_add_candidates(struct nhrp *n, struct nhrp_packet *packet);
 
 void nhc_peer_up(struct nhrp *n, struct peer *hub, bool rekey, uint64_t now);
 void nhc_peer_down(struct nhrp *n, struct peer *hub, uint64_t now);
 void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply, uint64_t now);
+/* An error indication quotes this request. */
+void nhc_error(struct nhrp *n, struct peer *hub, const struct nhrp_packet *about, uint64_t now);
 /* The list of prefixes may have changed: registers anew where it did, or always. */
 void nhc_update(struct nhrp *n, bool always, uint64_t now);
 /* The config's `route =` lines, on or off for every hub that we are registered with. */
@@ -278,11 +292,18 @@ void refusal_note(struct nhrp *n, struct peer *p, const struct prefix *prefix, u
 void refusal_clear(struct nhrp *n, struct peer *p, const struct prefix *prefix);
 
 void nhs_init_client(struct nhrp *n, uint32_t peer);
+/* May this client be given work? 10 times a second, burst 50. */
+bool nhs_may_ask(struct nhrp *n, const struct peer *p, uint64_t now);
 
 void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 	const uint8_t *data, size_t len, const struct endpoint *from, uint64_t now);
-void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
-	const struct endpoint *from, uint64_t now);
+void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply, const uint8_t *data,
+	size_t len, const struct endpoint *from, uint64_t now);
+/*
+ * Hub: whose session leads to this overlay address, the node's own or that of the next hub on the route.
+ * NULL: nobody's.
+ */
+struct peer *transit_towards(const struct nhrp *n, const struct ip_addr *dst);
 
 /* The widest prefix around target, of at least this length, that our routes send by one gateway. */
 bool transit_prefix(const struct nhrp *n, const struct ip_addr *target, uint8_t least_len,
@@ -293,7 +314,11 @@ void egress_answer(struct nhrp *n, struct peer *p, struct nhrp_packet *request, 
 bool egress_prefix(const struct nhrp *n, const struct ip_addr *target, struct prefix *out);
 
 void resolve_start(struct nhrp *n, const struct ip_addr *target, uint64_t now);
-void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *reply, uint64_t now);
+void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *reply,
+	const uint8_t *data, size_t len, uint64_t now);
+/* An error indication quotes this request. */
+void resolve_error(struct nhrp *n, struct peer *p, const struct nhrp_packet *about, uint16_t code,
+	uint64_t now);
 void resolve_path(struct nhrp *n, struct peer *p, uint64_t now);
 void resolve_fire(void *owner, struct timer *timer, uint64_t now);
 
@@ -317,11 +342,14 @@ void redirect_receive(
 	struct nhrp *n, struct peer *p, const struct nhrp_packet *packet, uint64_t now);
 
 void purge_receive(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint64_t now);
-/* Tells everyone who was told that p answers for prefixes inside this one. */
+/* Tells everyone who was told that this peer answers for something that overlaps with the prefix. */
 void purge_told(struct nhrp *n, uint32_t egress, const struct prefix *prefix, uint64_t now);
 void purge_remember(struct nhrp *n, uint32_t requester, uint32_t egress,
 	const struct prefix *prefix, const struct ip_addr *gateway, uint64_t until);
-/* Routes have changed: tells everyone who was told of a prefix that no longer goes there, as a whole. */
+/*
+ * Routes have changed: tells everyone who was told of a prefix that no longer goes there, as a whole, or
+ * is no longer ours to answer for.
+ */
 void purge_check_routes(struct nhrp *n, uint64_t now);
 void purge_own(struct nhrp *n, struct peer *p, uint64_t now);
 

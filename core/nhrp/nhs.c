@@ -14,6 +14,11 @@ void nhs_init_client(struct nhrp *n, uint32_t peer)
 	n->clients[peer].expiry = (struct timer){.fire = expire, .owner = n};
 }
 
+bool nhs_may_ask(struct nhrp *n, const struct peer *p, uint64_t now)
+{
+	return bucket_take(&n->clients[p->id].requests, NS_PER_S / 10, 50, now);
+}
+
 /* ---- Bindings ------------------------------------------------------------------------------- */
 
 static bool is_host(const struct binding *b)
@@ -35,13 +40,15 @@ static void unbind(struct nhrp *n, struct peer *p, uint32_t *link, const char *w
 {
 	char name[64], text[PREFIX_TEXT_MAX];
 	struct binding *b = &n->bindings[*link];
-	struct prefix prefix = b->prefix;
+	struct prefix prefix = b->prefix, told = b->prefix;
 	*link = b->next;
 	b->used = false;
 	n->n_bindings--;
 	n->n_registered -= !is_host(b);
 	if (is_host(b)) {
 		fib_neighbour_remove(n->fib, &b->prefix.addr, p->id);
+		/* With its address goes all that was reached by it, whoever's route that was. */
+		told = (struct prefix){.addr = {.family = prefix.addr.family}};
 	} else {
 		struct fib_route route = route_of(b);
 		fib_route_remove(n->fib, &route);
@@ -49,7 +56,8 @@ static void unbind(struct nhrp *n, struct peer *p, uint32_t *link, const char *w
 	}
 	env_log(n->env, LOG_INFO, "%s: binding of %s removed: %s", peer_name(p, name),
 		prefix_format(&prefix, text), why);
-	purge_told(n, p->id, &prefix, now);
+	if (!(p->cert.role & CERT_HUB))
+		purge_told(n, p->id, &told, now);
 }
 
 void nhs_unbind(
@@ -309,6 +317,7 @@ void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 			fib_neighbour_put(n->fib, &s->link_local, p->id);
 	}
 	arm_expiry(n, &n->clients[p->id]);
+	request->flags &= NHRP_REG_UNIQUE | NHRP_FLAG_NAT;
 	if (own && request->dst_proto.family == own->family)
 		request->dst_proto = *own;
 	nhrp_make_reply(n, request, NHRP_REGISTRATION_REPLY, p);

@@ -53,7 +53,8 @@ void purge_told(struct nhrp *n, uint32_t egress, const struct prefix *prefix, ui
 {
 	for (uint32_t i = 0; i < NHRP_TOLD && i < n->n_told; i++) {
 		struct told *t = &n->told[i];
-		if (t->egress == egress && now < t->until && prefix_covers(prefix, &t->prefix))
+		if (t->egress == egress && now < t->until &&
+			(prefix_covers(prefix, &t->prefix) || prefix_covers(&t->prefix, prefix)))
 			purge(n, t, now);
 	}
 }
@@ -68,11 +69,21 @@ static bool goes_elsewhere(const struct nhrp *n, const struct told *t)
 			whole.len == t->prefix.len);
 }
 
+/* What we answered for ourselves and would not answer so any more. */
+static bool is_no_longer_ours(const struct nhrp *n, const struct told *t)
+{
+	struct prefix now;
+	return !egress_prefix(n, &t->prefix.addr, &now) || now.len > t->prefix.len;
+}
+
 void purge_check_routes(struct nhrp *n, uint64_t now)
 {
-	for (uint32_t i = 0; i < NHRP_TOLD && i < n->n_told; i++)
-		if (now < n->told[i].until && goes_elsewhere(n, &n->told[i]))
-			purge(n, &n->told[i], now);
+	for (uint32_t i = 0; i < NHRP_TOLD && i < n->n_told; i++) {
+		struct told *t = &n->told[i];
+		if (now < t->until &&
+			(t->egress == PEER_NONE ? is_no_longer_ours : goes_elsewhere)(n, t))
+			purge(n, t, now);
+	}
 }
 
 /* Everything of ours, without waiting for an answer: we are leaving. */
@@ -91,8 +102,11 @@ void purge_receive(struct nhrp *n, struct peer *p, struct nhrp_packet *request, 
 		struct prefix prefix = prefix_masked(
 			(struct prefix){.addr = *nhrp_cie_proto(request, &request->cies.v[i]),
 				.len = nhrp_cie_bits(request, &request->cies.v[i])});
-		if (n->hub)
+		if (n->hub) {
 			nhs_unbind(n, p, &prefix, "purged by its owner", now);
+			/* What we passed on of it, hub or client, is purged by us in turn. */
+			purge_told(n, p->id, &prefix, now);
+		}
 		for (unsigned k = 0; k < NHRP_SHORTCUTS; k++) {
 			struct shortcut *s = &n->shortcuts[k];
 			const struct peer *via = s->used ? peer_at(n->peers, s->peer) : NULL;
@@ -104,6 +118,7 @@ void purge_receive(struct nhrp *n, struct peer *p, struct nhrp_packet *request, 
 	}
 	if (request->flags & NHRP_PURGE_NO_REPLY)
 		return;
+	request->flags = 0;
 	nhrp_make_reply(n, request, NHRP_PURGE_REPLY, p);
 	nhrp_send(n, p, request, now);
 }

@@ -75,12 +75,10 @@ static void send_request(struct nhrp *n, struct resolution *r, uint64_t now)
 {
 	struct nhrp_packet packet;
 	struct peer *p = peer_at(n->peers, r->asked);
-	uint32_t next_id = n->next_request_id;
 	if (!p)
 		return;
 	nhrp_begin(n, &packet, NHRP_RESOLUTION_REQUEST, p, r->target.family);
 	packet.request_id = r->request_id;
-	n->next_request_id = next_id;
 	packet.flags =
 		NHRP_RES_ROUTER | NHRP_RES_AUTHORITATIVE | NHRP_RES_SOURCE_STABLE | NHRP_FLAG_NAT;
 	packet.dst_proto = r->target;
@@ -234,11 +232,34 @@ static bool may_answer(const struct nhrp *n, const struct resolution *r, const s
 	return p->plain || p->id == r->asked || p->hub;
 }
 
-void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *reply, uint64_t now)
+/* Did we ask this, though perhaps we have the answer already? A repeated request has two. */
+static bool asked(const struct nhrp *n, const struct nhrp_packet *reply)
+{
+	for (unsigned i = 0; i < NHRP_RESOLUTIONS; i++)
+		if (n->resolutions[i].request_id == reply->request_id &&
+			addr_equal(&n->resolutions[i].target, &reply->dst_proto))
+			return true;
+	return false;
+}
+
+void resolve_error(struct nhrp *n, struct peer *p, const struct nhrp_packet *about, uint16_t code,
+	uint64_t now)
+{
+	struct resolution *r = find(n, &about->dst_proto);
+	if (!r || r->state != RESOLUTION_PENDING || r->request_id != about->request_id ||
+		!may_answer(n, r, p) || !cert_owns_address(&n->self, &about->src_proto))
+		return;
+	fail(n, r, NHRP_CODE_NO_RESOURCES, nhrp_error_name(code), now);
+}
+
+void resolve_reply(struct nhrp *n, struct peer *p, const struct nhrp_packet *reply,
+	const uint8_t *data, size_t len, uint64_t now)
 {
 	struct candidate to[PUNCH_CANDIDATES];
 	unsigned count = 0;
 	struct resolution *r = find(n, &reply->dst_proto);
+	if (!asked(n, reply))
+		nhrp_error(n, p, NHRP_ERROR_INVALID_REPLY, 0, data, len, reply, now);
 	if (!r || r->state != RESOLUTION_PENDING || r->request_id != reply->request_id ||
 		!may_answer(n, r, p) || reply->cies.n == 0)
 		return;

@@ -1,6 +1,10 @@
 #include "core/nhrp/nhrp.h"
 
+#include "core/base/err.h"
+
 #include <string.h>
+
+#define OFFSET_HOP_COUNT 9 /* of the field, for error indications */
 
 /* What a client says of itself: only what a hub observed may be called observed. */
 static void clean_candidates(
@@ -38,16 +42,19 @@ static bool in_list(const struct nhrp *n, const struct nhrp_cies *list)
 	return false;
 }
 
-static void negative(
-	struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint8_t code, uint64_t now)
+/* A reply that says no, by us. */
+static void negative(struct nhrp *n, struct peer *p, struct nhrp_packet *request, uint8_t code,
+	const uint8_t *data, size_t len, uint64_t now)
 {
 	struct nhrp_cie cie = {.code = code};
+	if (!nhrp_understood(n, p, request, data, len, now))
+		return;
 	request->flags &= NHRP_RES_ROUTER | NHRP_RES_SOURCE_STABLE | NHRP_FLAG_NAT;
 	request->cies.n = 0;
 	nhrp_add_cie(request, &cie);
 	n->naks_sent++;
 	nhrp_make_reply(n, request, NHRP_RESOLUTION_REPLY, p);
-	nhrp_ext_remove(request, NHRP_EXT_VENDOR);
+	memset(&request->vendor, 0, sizeof request->vendor);
 	nhrp_send(n, p, request, now);
 }
 
@@ -61,9 +68,7 @@ static uint8_t refuse(
 		(request->vendor.have_static_key &&
 			memcmp(request->vendor.static_key, p->key, KEY_LEN) != 0))
 		return NHRP_CODE_PROHIBITED;
-	return bucket_take(&n->clients[p->id].requests, NS_PER_S / 10, 50, now)
-		? 0
-		: NHRP_CODE_NO_RESOURCES;
+	return nhs_may_ask(n, p, now) ? 0 : NHRP_CODE_NO_RESOURCES;
 }
 
 /* What is passed on makes its receiver send probes: whoever asks, so many a second. */
@@ -74,59 +79,102 @@ static bool may_order(struct nhrp *n, const struct peer *to, uint64_t now)
 			NHRP_ORDERS_PER_S, now);
 }
 
-void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
-	const uint8_t *data, size_t len, const struct endpoint *from, uint64_t now)
+static struct peer *live_peer(const struct nhrp *n, uint32_t id)
+{
+	struct peer *p = id == FIB_NONE ? NULL : peer_at(n->peers, id);
+	return p && peer_has_session(p) ? p : NULL;
+}
+
+/* By the route, as a packet would go. *ours: it leads out of this host, not into the overlay. */
+static struct peer *routed(const struct nhrp *n, const struct ip_addr *dst, bool *ours)
 {
 	struct fib_hop hop;
 	struct fib_view view = fib_snapshot(n->fib);
+	bool found = fib_lookup(&view, dst, &hop);
+	*ours = found && (hop.type == FIB_LOCAL || hop.type == FIB_OTHER);
+	return found && hop.type == FIB_OVERLAY ? live_peer(n, hop.peer) : NULL;
+}
+
+struct peer *transit_towards(const struct nhrp *n, const struct ip_addr *dst)
+{
+	bool ours;
+	struct peer *client = live_peer(n, fib_neighbour(n->fib, dst));
+	return client ? client : routed(n, dst, &ours);
+}
+
+/*
+ * One hop further, with our entry in the record of the hubs on the way. A packet with a compulsory
+ * extension that we do not know is passed on and no more (RFC 2332 s.5.3).
+ */
+static void pass_on(struct nhrp *n, struct peer *p, struct peer *to, struct nhrp_packet *packet,
+	enum nhrp_ext_type record, const uint8_t *data, size_t len, uint64_t now)
+{
+	int rc = 0;
+	const struct ip_addr *own = nhrp_own_address(n, packet->proto_family);
+	packet->hop_count--;
+	if (own && nhrp_ext_find(packet, record) && !nhrp_ext_unknown(packet)) {
+		struct nhrp_cie cie = nhrp_own_cie(n, packet, own, to);
+		rc = nhrp_ext_add_cie(packet, record, &cie);
+	}
+	if (rc == 0)
+		rc = nhrp_send(n, to, packet, now);
+	if (rc == ERR_NO_SPACE)
+		nhrp_error(n, p, NHRP_ERROR_SDU_SIZE, 0, data, len, packet, now);
+}
+
+void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
+	const uint8_t *data, size_t len, const struct endpoint *from, uint64_t now)
+{
+	bool ours = true;
+	struct peer *to = NULL;
 	uint8_t code = refuse(n, p, request, now);
 	if (code) {
-		negative(n, p, request, code, now);
+		negative(n, p, request, code, data, len, now);
 		return;
 	}
 	/* Whoever hears a client first says where it is: a hub, or we if it asks us directly. */
 	if (!(p->cert.role & CERT_HUB) && nhrp_ext_find(request, NHRP_EXT_VENDOR))
 		clean_candidates(request, p, from);
-	if (!n->hub) {
-		egress_answer(n, p, request, now);
-		return;
+	if (n->hub)
+		to = routed(n, &request->dst_proto, &ours);
+	if (ours) {
+		if (nhrp_understood(n, p, request, data, len, now))
+			egress_answer(n, p, request, now);
+	} else if (!to || to == p) {
+		negative(n, p, request, NHRP_CODE_NO_BINDING, data, len, now);
+	} else if (to->plain != p->plain) { /* they can meet at this hub only */
+		negative(n, p, request, NHRP_CODE_PROHIBITED, data, len, now);
+	} else if (request->hop_count == 0) {
+		nhrp_error(n, p, NHRP_ERROR_HOP_COUNT, OFFSET_HOP_COUNT, data, len, request, now);
+	} else if (in_list(n, &request->forward)) {
+		nhrp_error(n, p, NHRP_ERROR_LOOP, nhrp_ext_find(request, NHRP_EXT_FORWARD)->offset,
+			data, len, request, now);
+	} else if (!may_order(n, to, now)) {
+		negative(n, p, request, NHRP_CODE_NO_RESOURCES, data, len, now);
+	} else {
+		foreign_add_theirs(p, request, &request->src_proto);
+		pass_on(n, p, to, request, NHRP_EXT_FORWARD, data, len, now);
 	}
-	bool found = fib_lookup(&view, &request->dst_proto, &hop);
-	if (found && (hop.type == FIB_LOCAL || hop.type == FIB_OTHER)) {
-		egress_answer(n, p, request, now);
-		return;
+}
+
+/* What a client answers is about itself: with its own key, and where we see it. */
+static bool clean_reply(struct peer *p, struct nhrp_packet *reply, const struct endpoint *from)
+{
+	const struct nhrp_cie *cie = &reply->cies.v[0];
+	if (p->hub || p->cert.role & CERT_HUB || cie->code != NHRP_CODE_SUCCESS)
+		return true;
+	if (p->plain) {
+		struct prefix prefix = prefix_masked((struct prefix){
+			.addr = reply->dst_proto, .len = nhrp_cie_bits(reply, cie)});
+		foreign_add_theirs(p, reply, nhrp_cie_proto(reply, cie));
+		return cert_owns_address(&p->cert, nhrp_cie_proto(reply, cie)) &&
+			cert_covers_prefix(&p->cert, &prefix);
 	}
-	struct peer *to = found && hop.type == FIB_OVERLAY && hop.peer != FIB_NONE
-		? peer_at(n->peers, hop.peer)
-		: NULL;
-	if (!to || !peer_has_session(to) || to == p) {
-		negative(n, p, request, NHRP_CODE_NO_BINDING, now);
-		return;
-	}
-	if (to->plain != p->plain) { /* they can meet at this hub only */
-		negative(n, p, request, NHRP_CODE_PROHIBITED, now);
-		return;
-	}
-	foreign_add_theirs(p, request, &request->src_proto);
-	if (request->hop_count <= 1) {
-		nhrp_error(n, p, NHRP_ERROR_HOP_COUNT, 0, data, len, request, now);
-		return;
-	}
-	if (in_list(n, &request->forward)) {
-		nhrp_error(n, p, NHRP_ERROR_LOOP, 0, data, len, request, now);
-		return;
-	}
-	if (!may_order(n, to, now)) {
-		negative(n, p, request, NHRP_CODE_NO_RESOURCES, now);
-		return;
-	}
-	request->hop_count--;
-	const struct ip_addr *own = nhrp_own_address(n, request->proto_family);
-	if (own && nhrp_ext_find(request, NHRP_EXT_FORWARD)) {
-		struct nhrp_cie cie = nhrp_own_cie(n, request, own, to);
-		nhrp_ext_add_cie(request, NHRP_EXT_FORWARD, &cie);
-	}
-	nhrp_send(n, to, request, now);
+	if (!reply->vendor.have_static_key ||
+		memcmp(reply->vendor.static_key, p->key, KEY_LEN) != 0)
+		return false;
+	clean_candidates(reply, p, from);
+	return true;
 }
 
 static bool goes_by(const void *gateway, const struct fib_route *route)
@@ -151,44 +199,35 @@ static void narrow(struct nhrp *n, const struct peer *p, const struct peer *to,
 	struct prefix host = prefix_host(&reply->dst_proto), prefix;
 	const struct fib_route *route = fib_covering(n->fib, &host);
 	uint8_t bits = nhrp_cie_bits(reply, cie);
+	if (cie->code != NHRP_CODE_SUCCESS || nhrp_ext_unknown(reply))
+		return;
 	if (!route || !transit_prefix(n, &reply->dst_proto, bits, &route->gateway, &prefix))
 		return; /* the route has just gone: so will the traffic */
-	cie->prefix_len = prefix.len;
+	if (prefix.len > bits)
+		cie->prefix_len = prefix.len;
 	purge_remember(
 		n, to->id, p->id, &prefix, &route->gateway, now + cie->holding_time_s * NS_PER_S);
 }
 
-/* Replies go back to the requester, whose address is the source. */
-void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply,
-	const struct endpoint *from, uint64_t now)
+/* Replies go back to the requester, whose address is the source: by a session of its own, or by route. */
+void transit_reply(struct nhrp *n, struct peer *p, struct nhrp_packet *reply, const uint8_t *data,
+	size_t len, const struct endpoint *from, uint64_t now)
 {
-	uint32_t id = fib_neighbour(n->fib, &reply->src_proto);
-	struct peer *to = id == LPM_NONE ? NULL : peer_at(n->peers, id);
-	if (!n->hub || !to || !peer_has_session(to) || to->plain != p->plain ||
-		reply->hop_count <= 1 || reply->cies.n == 0 || in_list(n, &reply->reverse))
+	if (!n->hub || reply->cies.n == 0 || !clean_reply(p, reply, from))
 		return;
-	reply->hop_count--;
-	const struct ip_addr *own = nhrp_own_address(n, reply->proto_family);
-	if (own && nhrp_ext_find(reply, NHRP_EXT_REVERSE)) {
-		struct nhrp_cie cie = nhrp_own_cie(n, reply, own, to);
-		nhrp_ext_add_cie(reply, NHRP_EXT_REVERSE, &cie);
-	}
-	const struct nhrp_cie *cie = &reply->cies.v[0];
-	if (cie->code == NHRP_CODE_SUCCESS) {
-		struct prefix prefix = prefix_masked((struct prefix){
-			.addr = reply->dst_proto, .len = nhrp_cie_bits(reply, cie)});
-		if (p->plain && !p->hub) {
-			if (!cert_owns_address(&p->cert, nhrp_cie_proto(reply, cie)) ||
-				!cert_covers_prefix(&p->cert, &prefix))
-				return; /* not its own */
-			foreign_add_theirs(p, reply, nhrp_cie_proto(reply, cie));
-		} else if (!(p->cert.role & CERT_HUB)) {
-			if (!reply->vendor.have_static_key ||
-				memcmp(reply->vendor.static_key, p->key, KEY_LEN) != 0)
-				return; /* it answers for somebody else */
-			clean_candidates(reply, p, from);
-		}
+	struct peer *to = transit_towards(n, &reply->src_proto);
+	const struct nhrp_ext *looped = in_list(n, &reply->reverse)
+		? nhrp_ext_find(reply, NHRP_EXT_REVERSE)
+		: in_list(n, &reply->responder) ? nhrp_ext_find(reply, NHRP_EXT_RESPONDER)
+						: NULL;
+	if (looped) {
+		nhrp_error(n, p, NHRP_ERROR_LOOP, looped->offset, data, len, reply, now);
+	} else if (!to || to == p || to->plain != p->plain) {
+		nhrp_error(n, p, NHRP_ERROR_UNREACHABLE, 0, data, len, reply, now);
+	} else if (reply->hop_count == 0) {
+		nhrp_error(n, p, NHRP_ERROR_HOP_COUNT, OFFSET_HOP_COUNT, data, len, reply, now);
+	} else {
 		narrow(n, p, to, reply, now);
+		pass_on(n, p, to, reply, NHRP_EXT_REVERSE, data, len, now);
 	}
-	nhrp_send(n, to, reply, now);
 }

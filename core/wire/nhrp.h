@@ -15,6 +15,8 @@
 #define NHRP_PACKET_MAX 1180 /* longest packet that we send (the decoder has no such limit) */
 #define NHRP_HOP_COUNT  255  /* what we send; Cisco drops 0 even when it is the destination */
 
+#define NHRP_PREFIX_HOST 255 /* prefix length that means one address, as 0 does */
+
 #define NHRP_AFN_IPV4 1
 #define NHRP_AFN_IPV6 2
 

@@ -249,8 +249,8 @@ static int decode_exts(struct reader *r, const uint8_t *begin, struct nhrp_packe
 }
 
 /* at: of the field that is wrong. What may itself be an error indication is not answered. */
-static int refuse(int rc, enum nhrp_error code, size_t at, const struct fixed *fixed,
-	struct nhrp_packet *out)
+static int refuse(
+	int rc, enum nhrp_error code, size_t at, const struct fixed *fixed, struct nhrp_packet *out)
 {
 	bool answer = fixed->type != NHRP_ERROR_INDICATION;
 	out->error_code = answer ? (uint16_t)code : NHRP_ERROR_NONE;
@@ -273,8 +273,7 @@ int nhrp_decode(const void *data, size_t len, struct nhrp_packet *out)
 	struct reader mandatory = read_sub(&r, end - NHRP_FIXED_LEN);
 	if ((rc = decode_header(&mandatory, out, &fixed)) < 0 ||
 		(rc = decode_body(&mandatory, out)) < 0)
-		return refuse(
-			rc, NHRP_ERROR_PROTOCOL, (size_t)(mandatory.at - begin), &fixed, out);
+		return refuse(rc, NHRP_ERROR_PROTOCOL, (size_t)(mandatory.at - begin), &fixed, out);
 	if (fixed.ext_offset && (rc = decode_exts(&r, begin, out)) < 0)
 		return refuse(
 			rc, NHRP_ERROR_INVALID_EXTENSION, (size_t)(r.at - begin), &fixed, out);

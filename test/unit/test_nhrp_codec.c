@@ -366,8 +366,8 @@ static void bad_checksum(void **state)
 		data[i]++;
 		int rc = nhrp_decode(data, len, &p);
 		assert_true(rc < 0);
-		assert_int_equal(p.error_code,
-			rc == ERR_TRUNCATED ? NHRP_ERROR_NONE : NHRP_ERROR_PROTOCOL);
+		assert_int_equal(
+			p.error_code, rc == ERR_TRUNCATED ? NHRP_ERROR_NONE : NHRP_ERROR_PROTOCOL);
 		data[i]--;
 	}
 	/* It may be one that is not to be answered. */
@@ -418,8 +418,8 @@ static void error_offset(void **state)
 	static const struct {
 		uint16_t at, value, expected;
 	} bad[] = {{0, 3, 0}, {2, 0x0806, 2}, {10, 27, 10}, {14, 27, 14}, {16, 0x0003, 16},
-		{16, 0x0109, 17}, {48, 0x3F00, 52}, {56, 0x8003, 56}, {58, 60, 56},
-		{66, 3, 64}, {104, 0x8006, 108}};
+		{16, 0x0109, 17}, {48, 0x3F00, 52}, {56, 0x8003, 56}, {58, 60, 56}, {66, 3, 64},
+		{104, 0x8006, 108}};
 	(void)state;
 	uint8_t original[FIXTURE_MAX], data[FIXTURE_MAX];
 	struct nhrp_packet p;
