@@ -48,12 +48,29 @@ static void redirect(struct worker *w, const struct session *s, const struct pkt
 	}
 }
 
-/* Answers the sender, by the session that the packet came in. */
+/*
+ * A client is answered in its own session. What a hub passed on is answered by the route to its source:
+ * by the hub it might come back to us, in our own name, when the two of us are part of a loop.
+ */
+static struct session *way_back(struct worker *w, const struct session *s, const struct pkt *p)
+{
+	struct fib_hop hop;
+	struct fib_view fib = fib_snapshot(&w->plane->fib);
+	struct ip_view ip;
+	if (s->cert.role & CERT_HUB && ip_peek(p->data, p->len, &ip) == 0 &&
+		fib_lookup(&fib, &ip.src, &hop) && hop.type == FIB_OVERLAY) {
+		struct session *out = data_direct_session(w, hop.peer);
+		if (out)
+			return out;
+	}
+	return data_direct_session(w, s->peer);
+}
+
 static void icmp_to_peer(struct worker *w, struct session *s, struct pkt *p, enum icmp_kind kind,
 	uint32_t mtu, enum drop_reason why, uint32_t *plan, uint64_t now)
 {
 	/* Each peer has its own measure, so that one does not use up what tells others of their path. */
-	struct session *back = data_direct_session(w, s->peer);
+	struct session *back = way_back(w, s, p);
 	const struct ip_addr *own = data_own_address(w->plane, p->data[0] >> 4 == 6 ? 6 : 4);
 	if (!back || !own ||
 		!bucket_take_shared(&s->icmp, NS_PER_S / ICMP_PER_S, ICMP_BURST, now) ||
