@@ -140,8 +140,8 @@ enum route_kind {
 
 /*
  * A kernel route. Its key, for replacement and removal, is (table, prefix, metric, tos): one that
- * is announced takes the place of the one before. Of several that the kernel has under one key, and
- * of a multipath route's next hops, the first that is alive is announced.
+ * is announced takes the place of the one before. Of several that the kernel has under one key, the
+ * first that is alive is announced.
  */
 struct kernel_route {
 	struct prefix prefix;
@@ -152,6 +152,23 @@ struct kernel_route {
 	uint8_t tos;
 	uint8_t protocol; /* who installed it; ROUTE_PROTOCOL_WARREN = we did */
 	uint8_t kind;     /* enum route_kind */
+};
+
+/*
+ * Its legs: one for each next hop that is alive, in the kernel's order; the first one is also the
+ * route's own gateway and interface. At most KERNEL_LEGS: those behind are left out, and the log says so.
+ */
+#define KERNEL_LEGS 16
+
+struct kernel_leg {
+	struct ip_addr gateway;
+	uint32_t ifindex;
+	uint16_t weight; /* 1 = one share of the flows; > 0 */
+};
+
+struct kernel_legs {
+	unsigned n;
+	struct kernel_leg v[KERNEL_LEGS];
 };
 
 #define ROUTE_PROTOCOL_WARREN 141  /* rtm_protocol of the routes that we install */
@@ -173,8 +190,9 @@ struct netmon_events {
 	 * synced(). It may itself be started anew. Routes stay: of those only changes are told.
 	 */
 	void (*reset)(void *ctx);
-	/* Told only when it changes. Of a deleted one look at the key alone. */
-	void (*route)(void *ctx, const struct kernel_route *route, bool deleted);
+	/* Told only when it changes. Of a deleted one look at the key alone; it has no legs. */
+	void (*route)(void *ctx, const struct kernel_route *route, const struct kernel_legs *legs,
+		bool deleted);
 	/* With its subnet length. May be told again, and deleted without having been told. */
 	void (*address)(void *ctx, uint32_t ifindex, const struct prefix *address, bool deleted);
 	/* A dump is complete: what has been told is all there is. */

@@ -28,6 +28,21 @@ static void format_list(const json_t *value, char *out)
 		strcpy(out, "-");
 }
 
+static void format_hops(const json_t *value, char *out)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < json_array_size(value) && len < CELL_MAX; i++) {
+		const json_t *hop = json_array_get(value, i);
+		const char *gateway = json_string_value(json_object_get(hop, "gateway"));
+		json_int_t weight = json_integer_value(json_object_get(hop, "weight"));
+		len += (size_t)snprintf(
+			out + len, CELL_MAX - len, "%s%s", i ? "," : "", gateway ? gateway : "-");
+		if (weight > 1 && len < CELL_MAX)
+			len += (size_t)snprintf(
+				out + len, CELL_MAX - len, "*%" JSON_INTEGER_FORMAT, weight);
+	}
+}
+
 static void format_bytes(double bytes, char *out)
 {
 	static const char units[] = "KMGTPE";
@@ -75,6 +90,9 @@ const char *table_cell(enum cell kind, const json_t *value, char out[CELL_MAX])
 		break;
 	case CELL_LIST:
 		format_list(value, out);
+		break;
+	case CELL_HOPS:
+		format_hops(value, out);
 		break;
 	case CELL_FLAG:
 		strcpy(out, json_is_true(value) ? "yes" : "no");

@@ -9,6 +9,7 @@
 enum cell {
 	CELL_TEXT,     /* string or number; null is "-" */
 	CELL_LIST,     /* array of strings, with commas */
+	CELL_HOPS,     /* array of next hops: "10.0.0.2*3,10.0.0.4", by weight */
 	CELL_FLAG,     /* yes or no */
 	CELL_BYTES,    /* "1.5K", by 1024 */
 	CELL_DURATION, /* ns: "850us", "1.20ms", "12.0s", "3h05m" */

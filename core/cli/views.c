@@ -28,7 +28,7 @@ void views_routes(const json_t *root)
 {
 	static const struct column columns[] = {
 		{"PREFIX", "prefix", CELL_TEXT},
-		{"VIA", "gateway", CELL_TEXT},
+		{"VIA", "next_hops", CELL_HOPS},
 		{"PEER", "peer", CELL_TEXT},
 		{"TYPE", "type", CELL_TEXT},
 		{"SOURCE", "source", CELL_TEXT},

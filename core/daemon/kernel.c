@@ -1,5 +1,7 @@
 #include "core/daemon/node.h"
 
+_Static_assert(ROUTE_LEGS >= KERNEL_LEGS, "the engine takes all that the kernel's mirror tells");
+
 /* The kernel's routes and addresses on their way to the engine. */
 
 static void on_reset(void *ctx)
@@ -10,7 +12,7 @@ static void on_reset(void *ctx)
 	control_settle(n);
 }
 
-static enum route_type type_of(const struct node *n, const struct kernel_route *route)
+static enum route_type type_of(const struct kernel_route *route)
 {
 	switch ((enum route_kind)route->kind) {
 	case ROUTE_LOCAL:
@@ -20,10 +22,31 @@ static enum route_type type_of(const struct node *n, const struct kernel_route *
 	case ROUTE_UNICAST:
 		break;
 	}
-	return route->ifindex == tun_ifindex(n->tun) ? ROUTE_TYPE_OVERLAY : ROUTE_TYPE_OTHER;
+	return ROUTE_TYPE_OTHER;
 }
 
-static void on_route(void *ctx, const struct kernel_route *route, bool deleted)
+/* Of its next hops those out of our TUN: the kernel has chosen between these and others before we see a packet. */
+static void add_legs(
+	const struct node *n, const struct kernel_legs *legs, struct route_update *update)
+{
+	for (unsigned i = 0; i < legs->n; i++) {
+		if (legs->v[i].ifindex != tun_ifindex(n->tun)) {
+			update->elsewhere = true;
+			continue;
+		}
+		update->legs[update->n_legs++] = (struct route_leg){
+			.gateway = legs->v[i].gateway, .weight = legs->v[i].weight};
+	}
+	if (update->n_legs == 0) {
+		update->elsewhere = false;
+		return;
+	}
+	update->type = ROUTE_TYPE_OVERLAY;
+	update->gateway = update->legs[0].gateway;
+}
+
+static void on_route(
+	void *ctx, const struct kernel_route *route, const struct kernel_legs *legs, bool deleted)
 {
 	struct node *n = ctx;
 	if (route->protocol == ROUTE_PROTOCOL_WARREN) {
@@ -37,8 +60,10 @@ static void on_route(void *ctx, const struct kernel_route *route, bool deleted)
 		.table = route->table,
 		.metric = route->metric,
 		.tos = route->tos,
-		.type = (uint8_t)type_of(n, route),
+		.type = (uint8_t)type_of(route),
 	};
+	if (route->kind == ROUTE_UNICAST)
+		add_legs(n, legs, &update);
 	engine_route(n->engine, &update, deleted, os_now_ns());
 	control_settle(n);
 }

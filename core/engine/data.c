@@ -2,6 +2,7 @@
 
 #include "core/base/err.h"
 #include "core/engine/data.h"
+#include "core/route/flow.h"
 #include "core/wire/gre.h"
 #include "core/wire/ip.h"
 #include "core/wire/split.h"
@@ -232,6 +233,27 @@ struct session *data_direct_session(const struct worker *w, uint32_t peer)
 	const struct sessions *t = &w->plane->sessions;
 	return data_live_session(
 		t, atomic_load_explicit(&t->paths[peer].session, memory_order_acquire));
+}
+
+struct sender {
+	const struct worker *worker;
+	uint32_t peer;
+};
+
+static bool is_usable(const void *ctx, uint32_t peer)
+{
+	const struct sender *from = ctx;
+	return peer != from->peer && data_direct_session(from->worker, peer);
+}
+
+void data_choose(const struct worker *w, const struct fib_view *fib, const struct pkt *p,
+	const struct ip_view *ip, uint32_t from, struct fib_hop *hop, struct ip_addr *wanted)
+{
+	struct sender sender = {.worker = w, .peer = from};
+	*wanted = hop->next_hop;
+	if (hop->legs != FIB_NONE)
+		fib_choose(fib, &ip->dst, flow_hash(w->plane->flow_seed, p->data, ip), is_usable,
+			&sender, hop, wanted);
 }
 
 const struct ip_addr *data_own_address(const struct plane *plane, uint8_t family)

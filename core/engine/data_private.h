@@ -3,6 +3,7 @@
 
 #include "core/engine/plane.h"
 #include "core/wire/icmp.h"
+#include "core/wire/ip.h"
 
 /*
  * What both directions of the data path share. Each has two passes over a batch: the first decides about
@@ -41,6 +42,12 @@ bool data_limit(struct worker *w, enum event_type type, const void *subject, siz
 struct session *data_live_session(const struct sessions *t, uint32_t id);
 /* The session for user data to this peer, NULL when its direct path is not up. */
 struct session *data_direct_session(const struct worker *w, uint32_t peer);
+/*
+ * Of a route's several next hops the one for this packet's flow, usable ones first and never the peer that it
+ * came from (FIB_NONE: none). *wanted = the one that the flow belongs to when all can be reached.
+ */
+void data_choose(const struct worker *w, const struct fib_view *fib, const struct pkt *p,
+	const struct ip_view *ip, uint32_t from, struct fib_hop *hop, struct ip_addr *wanted);
 /* Our first address of a family, or NULL. */
 const struct ip_addr *data_own_address(const struct plane *plane, uint8_t family);
 /* len bytes of the worker's own memory, until the next batch. NULL: this batch has used it all up. */

@@ -95,6 +95,7 @@ static void decide_from_tun(
 {
 	struct ip_view ip;
 	struct fib_hop hop;
+	struct ip_addr wanted;
 	if (ip_peek(p->data, p->len, &ip) < 0 || ip.total_len != p->len ||
 		!split_finish_checksum(p)) {
 		data_drop(w, p, DROP_MALFORMED);
@@ -117,7 +118,10 @@ static void decide_from_tun(
 		data_drop(w, p, DROP_NOT_OVERLAY);
 		return;
 	}
+	data_choose(w, fib, p, &ip, FIB_NONE, &hop, &wanted);
 	struct session *s = data_direct_session(w, hop.peer);
+	if (s && !w->plane->hub && !addr_equal(&wanted, &hop.next_hop))
+		want_resolution(w, p, &wanted, now); /* its flows have moved to another meanwhile */
 	if (!s && !w->plane->hub && !(ip.version == 6 && addr_is_link_local(&ip.dst))) {
 		s = data_live_session(&w->plane->sessions,
 			atomic_load_explicit(&w->plane->hub_session, memory_order_acquire));

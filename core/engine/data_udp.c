@@ -140,6 +140,7 @@ void data_decide(struct worker *w, const struct fib_view *fib, struct session *s
 {
 	struct ip_view ip;
 	struct fib_hop hop;
+	struct ip_addr wanted;
 	if (ip_peek(p->data, p->len, &ip) < 0) {
 		data_drop(w, p, DROP_BAD_INNER);
 		return;
@@ -172,7 +173,8 @@ void data_decide(struct worker *w, const struct fib_view *fib, struct session *s
 		icmp_to_peer(w, s, p, ICMP_NET_UNREACHABLE, 0, DROP_NO_ROUTE, plan, now);
 		return;
 	}
-	if (hop.type == FIB_OVERLAY) {
+	data_choose(w, fib, p, &ip, s->peer, &hop, &wanted);
+	if (hop.type == FIB_OVERLAY && !hop.elsewhere) { /* else the kernel decides which way */
 		hairpin(w, s, p, &ip, &hop, plan, now);
 		return;
 	}

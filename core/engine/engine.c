@@ -400,10 +400,14 @@ void engine_route(struct engine *e, const struct route_update *u, bool deleted, 
 		.metric = u->metric,
 		.tos = u->tos,
 		.source = FIB_KERNEL,
-		.type = u->type};
+		.type = u->type,
+		.elsewhere = u->elsewhere};
+	struct route_leg only = {.gateway = u->gateway, .weight = 1};
 	if (deleted)
 		fib_route_remove(&e->plane.fib, &route);
-	else if (fib_route_put(&e->plane.fib, &route) != 0 && e->route_loss++ % 1000 == 0)
+	else if (fib_route_put_legs(&e->plane.fib, &route, u->n_legs ? u->legs : &only,
+			 u->n_legs ? u->n_legs : 1) != 0 &&
+		e->route_loss++ % 1000 == 0)
 		env_log(&e->env, LOG_ERROR, "route table full: %s ignored (limit routes = %u)",
 			prefix_format(&route.prefix, text), e->plane.fib.cap / 2);
 	nhrp_routes_changed(&e->nhrp, now);

@@ -4,6 +4,7 @@
 #include "core/base/addr.h"
 #include "core/base/env.h"
 #include "core/base/pkt.h"
+#include "core/route/leg.h"
 
 /*
  * The facade: one node's whole behaviour as a pure state machine. Bytes, routes and `now` come in;
@@ -126,6 +127,10 @@ struct route_update {
 	uint32_t table, metric; /* part of the key with prefix and tos */
 	uint8_t tos;
 	uint8_t type; /* enum route_type */
+	/* Overlay: several next hops, in the place of the gateway; 0 = one, by that. */
+	uint8_t n_legs;
+	bool elsewhere; /* and there are more, out of other interfaces */
+	struct route_leg legs[ROUTE_LEGS];
 };
 
 void engine_route(struct engine *e, const struct route_update *route, bool deleted, uint64_t now);
@@ -285,10 +290,17 @@ struct route_view {
 	struct prefix prefix;
 	const char *source;     /* "shortcut", "kernel", "registered", "hub", "config" */
 	const char *type;       /* "overlay", "local", "other", "reject" */
-	struct ip_addr gateway; /* family 0 = on link */
+	struct ip_addr gateway; /* family 0 = on link; the first of its next hops */
 	char peer[64];          /* shortcut: node name; else "" */
 	uint32_t table, metric; /* kernel routes */
 	bool active;            /* it is the one that forwarding uses for its prefix */
+	bool elsewhere;         /* it has other next hops, out of other interfaces */
+	unsigned n_hops;        /* none of a shortcut; else at least one */
+	struct hop_view {
+		struct ip_addr gateway; /* family 0 = on link */
+		uint32_t weight;
+		char peer[64]; /* who is there; "" = not known */
+	} hops[ROUTE_LEGS];
 };
 bool engine_view_route(const struct engine *e, uint32_t *cursor, struct route_view *out);
 

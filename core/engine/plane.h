@@ -25,6 +25,8 @@ struct plane {
 	bool hub;
 	_Atomic bool relay_kernel;
 	_Atomic bool redirect, shortcut;
+	uint64_t
+		flow_seed[2]; /* the same for all workers: a flow that changes between them stays */
 	/* Where a spoke sends what has no direct path: a session, even of a hub that is silent. */
 	_Atomic uint32_t hub_session; /* SESSION_NONE */
 };

@@ -181,6 +181,20 @@ static const char *const type_names[] = {[FIB_OVERLAY] = "overlay",
 	[FIB_OTHER] = "other",
 	[FIB_REJECT] = "reject"};
 
+static void view_hops(const struct engine *e, uint32_t entry, struct route_view *out)
+{
+	struct route_leg legs[ROUTE_LEGS];
+	out->n_hops = fib_legs_at(&e->plane.fib, entry, legs);
+	for (unsigned i = 0; i < out->n_hops; i++) {
+		uint32_t id = fib_neighbour(&e->plane.fib, &legs[i].gateway);
+		const struct peer *p = id == FIB_NONE ? NULL : peer_at(&e->peers, id);
+		out->hops[i].gateway = legs[i].gateway;
+		out->hops[i].weight = legs[i].weight;
+		if (p)
+			strcpy(out->hops[i].peer, p->cert.name);
+	}
+}
+
 bool engine_view_route(const struct engine *e, uint32_t *cursor, struct route_view *out)
 {
 	/* Shortcuts first, then the FIB's entries. */
@@ -209,7 +223,9 @@ bool engine_view_route(const struct engine *e, uint32_t *cursor, struct route_vi
 			.type = type_names[r->type],
 			.table = r->table,
 			.metric = r->metric,
-			.active = active};
+			.active = active,
+			.elsewhere = r->elsewhere};
+		view_hops(e, *cursor - NHRP_SHORTCUTS, out);
 		++*cursor;
 		return true;
 	}

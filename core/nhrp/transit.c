@@ -1,6 +1,7 @@
 #include "core/nhrp/nhrp.h"
 
 #include "core/base/err.h"
+#include "core/route/flow.h"
 
 #include <string.h>
 
@@ -85,12 +86,33 @@ static struct peer *live_peer(const struct nhrp *n, uint32_t id)
 	return p && peer_has_session(p) ? p : NULL;
 }
 
-/* By the route, as a packet would go. *ours: it leads out of this host, not into the overlay. */
-static struct peer *routed(const struct nhrp *n, const struct ip_addr *dst, bool *ours)
+struct requester {
+	const struct nhrp *n;
+	const struct peer *p;
+};
+
+static bool can_answer(const void *ctx, uint32_t peer)
 {
+	const struct requester *r = ctx;
+	const struct peer *to = live_peer(r->n, peer);
+	return to && to != r->p;
+}
+
+/*
+ * By the route, as a packet would go; where several next hops lead there, those who send share them as flows
+ * do. *ours: it leads out of this host, not into the overlay.
+ */
+static struct peer *routed(const struct nhrp *n, const struct peer *p, const struct ip_addr *src,
+	const struct ip_addr *dst, bool *ours)
+{
+	struct requester requester = {.n = n, .p = p};
+	struct ip_addr wanted;
 	struct fib_hop hop;
 	struct fib_view view = fib_snapshot(n->fib);
 	bool found = fib_lookup(&view, dst, &hop);
+	if (found && hop.legs != FIB_NONE)
+		fib_choose(&view, dst, flow_hash_pair(n->redirect_seed, src, dst), can_answer,
+			&requester, &hop, &wanted);
 	*ours = found && (hop.type == FIB_LOCAL || hop.type == FIB_OTHER);
 	return found && hop.type == FIB_OVERLAY ? live_peer(n, hop.peer) : NULL;
 }
@@ -99,7 +121,7 @@ struct peer *transit_towards(const struct nhrp *n, const struct ip_addr *dst)
 {
 	bool ours;
 	struct peer *client = live_peer(n, fib_neighbour(n->fib, dst));
-	return client ? client : routed(n, dst, &ours);
+	return client ? client : routed(n, NULL, dst, dst, &ours);
 }
 
 /*
@@ -136,7 +158,7 @@ void transit_request(struct nhrp *n, struct peer *p, struct nhrp_packet *request
 	if (!(p->cert.role & CERT_HUB) && nhrp_ext_find(request, NHRP_EXT_VENDOR))
 		clean_candidates(request, p, from);
 	if (n->hub)
-		to = routed(n, &request->dst_proto, &ours);
+		to = routed(n, p, &request->src_proto, &request->dst_proto, &ours);
 	if (ours) {
 		if (nhrp_understood(n, p, request, data, len, now))
 			egress_answer(n, p, request, now);

@@ -52,9 +52,15 @@ static bool same_key(const struct fib_route *a, const struct fib_route *b)
 		(a->source == FIB_KERNEL || addr_equal(&a->gateway, &b->gateway));
 }
 
-static bool same_forwarding(const struct fib_route *a, const struct fib_route *b)
+static bool same_forwarding(const struct fib *f, uint32_t a, uint32_t b)
 {
-	return a->type == b->type && addr_equal(&a->gateway, &b->gateway);
+	for (; a != FIB_NONE && b != FIB_NONE; a = f->entries[a].leg, b = f->entries[b].leg) {
+		const struct fib_route *x = &f->entries[a].route, *y = &f->entries[b].route;
+		if (x->type != y->type || x->elsewhere != y->elsewhere || x->weight != y->weight ||
+			!addr_equal(&x->gateway, &y->gateway))
+			return false;
+	}
+	return a == b;
 }
 
 static uint32_t take(struct fib *f)
@@ -80,13 +86,48 @@ static uint32_t take(struct fib *f)
 	return i;
 }
 
-/* To be called after the entry has left the trie. */
-static void retire(struct fib *f, uint32_t i)
+/* Back to the free ones: nobody has seen it. */
+static void give_back(struct fib *f, uint32_t i)
 {
 	f->entries[i].used = false;
+	f->entries[i].next = f->free_head;
+	f->free_head = i;
 	f->used--;
-	f->retired[(f->retired_head + f->retired_count++) % f->cap] =
-		(struct fib_retired){.entry = i, .stamp = epoch_retire(f->epoch)};
+}
+
+/* To be called after the route has left the trie: its entry, with its legs. */
+static void retire(struct fib *f, uint32_t i)
+{
+	uint64_t stamp = epoch_retire(f->epoch);
+	for (; i != FIB_NONE; i = f->entries[i].leg) {
+		f->entries[i].used = false;
+		f->used--;
+		f->retired[(f->retired_head + f->retired_count++) % f->cap] =
+			(struct fib_retired){.entry = i, .stamp = stamp};
+	}
+}
+
+/* The entries of a route, the first one's number. FIB_NONE: there are not so many. */
+static uint32_t make(
+	struct fib *f, const struct fib_route *route, const struct route_leg *legs, unsigned n)
+{
+	uint32_t first = FIB_NONE;
+	for (unsigned k = n; k-- > 0;) {
+		uint32_t i = take(f);
+		if (i == FIB_NONE) {
+			for (uint32_t next; first != FIB_NONE; first = next) {
+				next = f->entries[first].leg;
+				give_back(f, first);
+			}
+			return FIB_NONE;
+		}
+		f->entries[i] = (struct fib_entry){
+			.route = *route, .leg = first, .used = true, .is_leg = k > 0};
+		f->entries[i].route.gateway = legs[k].gateway;
+		f->entries[i].route.weight = legs[k].weight ? legs[k].weight : 1;
+		first = i;
+	}
+	return first;
 }
 
 static uint32_t chain_head(const struct fib *f, const struct prefix *p)
@@ -107,21 +148,27 @@ static void set_head(struct fib *f, const struct prefix *p, uint32_t old, uint32
 	hashmap_put(&f->by_prefix, p, head);
 	if (head != old)
 		lpm_put(&f->routes, p, head);
-	if (old == FIB_NONE || !same_forwarding(&f->entries[old].route, &f->entries[head].route))
+	if (old == FIB_NONE || !same_forwarding(f, old, head))
 		f->generation++;
 }
 
 int fib_route_put(struct fib *f, const struct fib_route *route)
+{
+	struct route_leg only = {.gateway = route->gateway, .weight = 1};
+	return fib_route_put_legs(f, route, &only, 1);
+}
+
+int fib_route_put_legs(
+	struct fib *f, const struct fib_route *route, const struct route_leg *legs, unsigned n)
 {
 	uint32_t head = chain_head(f, &route->prefix), old = head, replaced = FIB_NONE;
 	uint32_t *place = &head;
 	/* A new prefix needs room in the trie; all that follows cannot fail. */
 	if (head == FIB_NONE && f->routes.entries == f->routes.max_entries)
 		return ERR_NO_SPACE;
-	uint32_t i = take(f);
+	uint32_t i = make(f, route, legs, n);
 	if (i == FIB_NONE)
 		return ERR_NO_SPACE;
-	f->entries[i] = (struct fib_entry){.route = *route, .used = true};
 	/* In the place of what it replaces, whose preference is the same; else behind its equals. */
 	for (uint32_t *link = &head; *link != FIB_NONE; link = &f->entries[*link].next) {
 		if (same_key(&f->entries[*link].route, route)) {
@@ -171,10 +218,19 @@ const struct fib_route *fib_own(const struct fib *f, const struct prefix *p)
 
 const struct fib_route *fib_route_at(const struct fib *f, uint32_t i, bool *active)
 {
-	if (i >= f->n_fresh || !f->entries[i].used)
+	if (i >= f->n_fresh || !f->entries[i].used || f->entries[i].is_leg)
 		return NULL;
 	*active = chain_head(f, &f->entries[i].route.prefix) == i;
 	return &f->entries[i].route;
+}
+
+unsigned fib_legs_at(const struct fib *f, uint32_t i, struct route_leg legs[ROUTE_LEGS])
+{
+	unsigned n = 0;
+	for (; i != FIB_NONE && n < ROUTE_LEGS; i = f->entries[i].leg)
+		legs[n++] = (struct route_leg){.gateway = f->entries[i].route.gateway,
+			.weight = f->entries[i].route.weight};
+	return n;
 }
 
 struct inside {
@@ -246,10 +302,18 @@ struct fib_view fib_snapshot(const struct fib *f)
 	};
 }
 
+static void go_by(const struct fib_view *v, const struct ip_addr *dst,
+	const struct fib_route *route, struct fib_hop *hop)
+{
+	uint8_t len;
+	hop->next_hop = route->gateway.family != 0 ? route->gateway : *dst;
+	hop->peer = lpm_match(&v->neighbours, &hop->next_hop, &len);
+}
+
 bool fib_lookup(const struct fib_view *v, const struct ip_addr *dst, struct fib_hop *hop)
 {
 	uint8_t route_len = 0, shortcut_len = 0, neighbour_len;
-	*hop = (struct fib_hop){.peer = FIB_NONE, .next_hop = *dst};
+	*hop = (struct fib_hop){.peer = FIB_NONE, .next_hop = *dst, .legs = FIB_NONE};
 	if (dst->family == 6 && addr_is_link_local(dst)) {
 		hop->type = FIB_OVERLAY;
 		hop->peer = lpm_match(&v->neighbours, dst, &neighbour_len);
@@ -258,18 +322,61 @@ bool fib_lookup(const struct fib_view *v, const struct ip_addr *dst, struct fib_
 	uint32_t i = lpm_match(&v->routes, dst, &route_len);
 	uint32_t shortcut = lpm_match(&v->shortcuts, dst, &shortcut_len);
 	if (shortcut != LPM_NONE && (i == LPM_NONE || shortcut_len >= route_len)) {
-		*hop = (struct fib_hop){
-			.type = FIB_OVERLAY, .shortcut = true, .next_hop = *dst, .peer = shortcut};
+		hop->type = FIB_OVERLAY;
+		hop->shortcut = true;
+		hop->peer = shortcut;
 		return true;
 	}
 	if (i == LPM_NONE)
 		return false;
-	const struct fib_route *route = &v->entries[i].route;
-	hop->type = route->type;
-	if (route->type != FIB_OVERLAY)
+	const struct fib_entry *entry = &v->entries[i];
+	hop->type = entry->route.type;
+	hop->elsewhere = entry->route.elsewhere;
+	if (entry->route.type != FIB_OVERLAY)
 		return true;
-	if (route->gateway.family != 0)
-		hop->next_hop = route->gateway;
-	hop->peer = lpm_match(&v->neighbours, &hop->next_hop, &neighbour_len);
+	if (entry->leg != FIB_NONE)
+		hop->legs = i;
+	go_by(v, dst, &entry->route, hop);
 	return true;
+}
+
+/* Which of them this hash falls to; n when no weight is left. */
+static unsigned by_weight(const uint32_t *weights, unsigned n, uint32_t hash)
+{
+	uint32_t total = 0;
+	for (unsigned i = 0; i < n; i++)
+		total += weights[i];
+	uint32_t at = (uint32_t)((uint64_t)hash * total >> 32);
+	for (unsigned i = 0; i < n; i++) {
+		if (at < weights[i])
+			return i;
+		at -= weights[i];
+	}
+	return n;
+}
+
+void fib_choose(const struct fib_view *v, const struct ip_addr *dst, uint32_t hash,
+	fib_usable_fn *usable, const void *ctx, struct fib_hop *hop, struct ip_addr *wanted)
+{
+	const struct fib_route *legs[ROUTE_LEGS];
+	uint32_t weights[ROUTE_LEGS];
+	unsigned n = 0;
+	for (uint32_t i = hop->legs; i != FIB_NONE && n < ROUTE_LEGS; i = v->entries[i].leg) {
+		legs[n] = &v->entries[i].route;
+		weights[n] = legs[n]->weight;
+		n++;
+	}
+	unsigned first = by_weight(weights, n, hash);
+	go_by(v, dst, legs[first], hop);
+	*wanted = hop->next_hop;
+	if (usable(ctx, hop->peer))
+		return;
+	for (unsigned i = 0; i < n; i++) {
+		go_by(v, dst, legs[i], hop);
+		if (!usable(ctx, hop->peer))
+			weights[i] = 0;
+	}
+	/* Spread anew: by the same order of hashes all would go to the one that stands behind. */
+	unsigned chosen = by_weight(weights, n, hash * UINT32_C(0x9e3779b1));
+	go_by(v, dst, legs[chosen < n ? chosen : first], hop);
 }

@@ -76,6 +76,13 @@ static const struct field route_fields[] = {
 	FIELD("table", U32, route_view, table),
 	FIELD("metric", U32, route_view, metric),
 	FIELD("active", BOOL, route_view, active),
+	FIELD("elsewhere", BOOL, route_view, elsewhere),
+};
+
+static const struct field hop_fields[] = {
+	FIELD("gateway", ADDRESS, hop_view, gateway),
+	FIELD("weight", U32, hop_view, weight),
+	FIELD("peer", STRING, hop_view, peer),
 };
 
 static const struct field nhrp_fields[] = {
@@ -122,8 +129,14 @@ json_t *object_route(const struct engine *e, const struct status_context *contex
 	struct route_view view;
 	if (!engine_view_route(e, cursor, &view))
 		return NULL;
-	json_t *o = json_object();
+	json_t *o = json_object(), *hops = json_array();
 	fields_add(o, route_fields, COUNT(route_fields), &view, context->endpoints);
+	for (unsigned i = 0; i < view.n_hops; i++) {
+		json_t *hop = json_object();
+		fields_add(hop, hop_fields, COUNT(hop_fields), &view.hops[i], context->endpoints);
+		json_array_append_new(hops, hop);
+	}
+	json_object_set_new(o, "next_hops", hops);
 	return o;
 }
 

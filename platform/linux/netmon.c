@@ -35,23 +35,29 @@ static bool wanted_table(const struct netmon *m, uint32_t table)
 static void take_route(struct netmon *m, const struct nlmsghdr *nlh)
 {
 	struct routemsg msg;
-	struct kernel_route route;
+	char text[PREFIX_TEXT_MAX];
+	struct routeset_route told;
 	if (!routemsg_decode(nlh, &msg) || !wanted_table(m, msg.route.table))
 		return;
 	if (msg.n_hops == 0 && !msg.deleted && !nexthop_resolve(&m->requests, &msg))
 		return; /* gone already, which is announced next */
+	if (msg.cut && !m->told_cut) {
+		m->told_cut = true; /* once: it is a property of the network, not an event */
+		env_log(&m->env, LOG_WARN, "%s has more next hops than the %d that are followed",
+			prefix_format(&msg.route.prefix, text), ROUTEMSG_HOPS);
+	}
 	if (m->dumping) {
-		routeset_apply(&m->fresh, &msg, &route, &m->resync);
+		routeset_apply(&m->fresh, &msg, &told, &m->resync);
 		return;
 	}
-	switch (routeset_apply(&m->routes, &msg, &route, &m->resync)) {
+	switch (routeset_apply(&m->routes, &msg, &told, &m->resync)) {
 	case ROUTESET_SAME:
 		break;
 	case ROUTESET_SET:
-		m->events.route(m->events.ctx, &route, false);
+		m->events.route(m->events.ctx, &told.route, &told.legs, false);
 		break;
 	case ROUTESET_GONE:
-		m->events.route(m->events.ctx, &route, true);
+		m->events.route(m->events.ctx, &told.route, &told.legs, true);
 		break;
 	}
 }

@@ -15,6 +15,7 @@ struct netmon {
 	struct routeset routes;
 	struct routeset fresh; /* a dump in progress: takes the place of routes when complete */
 	bool dumping;
+	bool told_cut; /* a route has more next hops than are followed: said once */
 	uint32_t tables[NETMON_TABLES];
 	unsigned n_tables;
 	bool resync; /* what we know is not to be trusted: dump again before returning */

@@ -9,9 +9,20 @@
 struct answer {
 	struct routemsg_hop hop; /* of an object that is no group */
 	bool found, blackhole;
+	bool cut; /* the group has more members */
 	unsigned n_members;
-	uint32_t members[ROUTEMSG_HOPS];
+	struct {
+		uint32_t id;
+		uint16_t weight;
+	} members[ROUTEMSG_HOPS];
 };
+
+/* Told less one. The high byte is since 6.12, whose name for it differs; before, it was zero. */
+static uint16_t weight_of(const struct nexthop_grp *member)
+{
+	uint32_t weight = (uint32_t)((const uint8_t *)&member->weight)[1] << 8 | member->weight;
+	return weight < UINT16_MAX ? (uint16_t)(weight + 1) : UINT16_MAX;
+}
 
 static void decode_group(const struct nlattr *group, struct answer *out)
 {
@@ -20,9 +31,11 @@ static void decode_group(const struct nlattr *group, struct answer *out)
 	size_t left = mnl_attr_get_payload_len(group);
 	for (; left >= sizeof member && out->n_members < ROUTEMSG_HOPS; left -= sizeof member) {
 		memcpy(&member, at, sizeof member);
-		out->members[out->n_members++] = member.id;
+		out->members[out->n_members].id = member.id;
+		out->members[out->n_members++].weight = weight_of(&member);
 		at += sizeof member;
 	}
+	out->cut = left >= sizeof member;
 }
 
 static void decode(void *ctx, const struct nlmsghdr *nlh)
@@ -62,16 +75,21 @@ bool nexthop_resolve(struct rtnl *rtnl, struct routemsg *m)
 	if (!ask(rtnl, m->nexthop_id, &object))
 		return false;
 	if (object.blackhole) {
-		m->route.kind = ROUTE_REJECT;
-		m->n_hops = 1;
+		routemsg_reject(m);
 		return true;
 	}
 	if (object.n_members == 0) {
+		object.hop.weight = 1;
 		m->hops[m->n_hops++] = object.hop;
 		return object.hop.ifindex != 0;
 	}
-	for (unsigned i = 0; i < object.n_members; i++)
-		if (ask(rtnl, object.members[i], &member) && member.hop.ifindex != 0)
-			m->hops[m->n_hops++] = member.hop;
+	m->cut = object.cut;
+	for (unsigned i = 0; i < object.n_members; i++) {
+		if (!ask(rtnl, object.members[i].id, &member) || member.hop.ifindex == 0)
+			continue;
+		member.hop.member = object.members[i].id;
+		member.hop.weight = object.members[i].weight;
+		m->hops[m->n_hops++] = member.hop;
+	}
 	return m->n_hops > 0;
 }

@@ -38,10 +38,12 @@ static void get_via(const struct nlattr *attr, struct ip_addr *out)
 		*out = addr_from_bytes(family, via + sizeof af);
 }
 
-static void add_hop(struct routemsg *m, const struct nlattr **tb, uint32_t ifindex, unsigned flags)
+static void add_hop(struct routemsg *m, const struct nlattr **tb, uint32_t ifindex, unsigned flags,
+	uint16_t weight)
 {
 	struct routemsg_hop *hop = &m->hops[m->n_hops++];
 	hop->ifindex = ifindex;
+	hop->weight = weight;
 	hop->dead = flags & RTNH_F_DEAD;
 	if (!get_address(m->route.prefix.addr.family, tb[RTA_GATEWAY], &hop->gateway))
 		get_via(tb[RTA_VIA], &hop->gateway);
@@ -52,19 +54,30 @@ static void decode_multipath(struct routemsg *m, const struct nlattr *multipath)
 	const char *at = mnl_attr_get_payload(multipath);
 	size_t left = mnl_attr_get_payload_len(multipath);
 	struct rtnexthop nh;
-	while (left >= sizeof nh && m->n_hops < ROUTEMSG_HOPS) {
+	while (left >= sizeof nh) {
 		memcpy(&nh, at, sizeof nh);
 		if (nh.rtnh_len < sizeof nh || nh.rtnh_len > left)
 			return;
+		m->cut = m->n_hops == ROUTEMSG_HOPS;
+		if (m->cut)
+			return;
 		const struct nlattr *tb[RTA_MAX + 1];
 		rtnl_collect(at + sizeof nh, nh.rtnh_len - sizeof nh, tb, RTA_MAX);
-		add_hop(m, tb, (uint32_t)nh.rtnh_ifindex, nh.rtnh_flags);
+		/* The kernel tells a weight less one. */
+		add_hop(m, tb, (uint32_t)nh.rtnh_ifindex, nh.rtnh_flags, nh.rtnh_hops + 1);
 		size_t step = RTNH_ALIGN(nh.rtnh_len);
 		if (step >= left)
 			return;
 		at += step;
 		left -= step;
 	}
+}
+
+void routemsg_reject(struct routemsg *m)
+{
+	m->route.kind = ROUTE_REJECT;
+	m->n_hops = 1;
+	m->hops[0] = (struct routemsg_hop){.weight = 1};
 }
 
 static bool decode_kind(uint8_t type, uint8_t *kind)
@@ -129,11 +142,11 @@ bool routemsg_decode(const struct nlmsghdr *nlh, struct routemsg *out)
 	out->append = nlh->nlmsg_flags & NLM_F_APPEND;
 	out->dumped = nlh->nlmsg_flags & NLM_F_MULTI;
 	if (route->kind == ROUTE_REJECT)
-		out->n_hops = 1; /* IPv6 says "dev lo" here */
+		routemsg_reject(out); /* IPv6 says "dev lo" here */
 	else if (tb[RTA_MULTIPATH])
 		decode_multipath(out, tb[RTA_MULTIPATH]);
 	else if (tb[RTA_OIF])
-		add_hop(out, tb, get_u32(tb[RTA_OIF], 0), header->rtm_flags);
+		add_hop(out, tb, get_u32(tb[RTA_OIF], 0), header->rtm_flags, 1);
 	return out->n_hops > 0 || out->nexthop_id != 0;
 }
 

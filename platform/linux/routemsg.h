@@ -7,12 +7,14 @@
 
 /* Rtnetlink's messages as plain structs. No I/O. */
 
-#define ROUTEMSG_HOPS 16 /* of a multipath route; those behind are left out */
+#define ROUTEMSG_HOPS KERNEL_LEGS /* of a multipath route; those behind are left out */
 
 struct routemsg_hop {
 	struct ip_addr gateway;
 	uint32_t ifindex;
-	bool dead; /* the kernel does not use it at present */
+	uint32_t member; /* nexthop object that this hop comes from, in a group; 0 = not known */
+	uint16_t weight; /* > 0 */
+	bool dead;       /* the kernel does not use it at present */
 };
 
 /* A route as the kernel announces it: one kernel_route with all its next hops. */
@@ -21,6 +23,7 @@ struct routemsg {
 	uint32_t nexthop_id;       /* nexthop object, 0 = none */
 	unsigned n_hops;           /* 0 = only the nexthop object knows; 1 empty one in a reject */
 	struct routemsg_hop hops[ROUTEMSG_HOPS];
+	bool cut; /* there are more hops */
 	bool deleted;
 	bool replaces; /* takes the place of one with the same key, whose end is not announced */
 	bool append;   /* asked to stand behind those with the same key */
@@ -33,6 +36,9 @@ struct routemsg {
  * which every interface has and which tells nothing about the others.
  */
 bool routemsg_decode(const struct nlmsghdr *nlh, struct routemsg *out);
+
+/* Makes it a reject route, which has one empty hop. */
+void routemsg_reject(struct routemsg *m);
 
 /*
  * Decodes RTM_NEWADDR and RTM_DELADDR. False = malformed, of another family, or still checked for

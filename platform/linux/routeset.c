@@ -3,6 +3,7 @@
 #include "core/base/err.h"
 #include "core/base/hashmap.h"
 
+#include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,10 +27,11 @@ static uint32_t *chain(const struct routeset *s, const struct kernel_route *rout
 	return &s->heads[siphash(s->seed, key, sizeof key) & (s->cap - 1)];
 }
 
+/* Puts the entries from this one on ahead of those that are free. */
 static void link_free(struct routeset *s, uint32_t from)
 {
 	for (uint32_t i = from; i < s->cap; i++)
-		s->entries[i].next = i + 1 < s->cap ? i + 1 : ROUTESET_END;
+		s->entries[i].next = i + 1 < s->cap ? i + 1 : s->free;
 	s->free = from;
 }
 
@@ -57,7 +59,9 @@ void routeset_fini(struct routeset *s)
 void routeset_clear(struct routeset *s)
 {
 	memset(s->heads, 0xff, s->cap * sizeof *s->heads);
+	s->free = ROUTESET_END;
 	link_free(s, 0);
+	memset(s->nexthops, 0, sizeof s->nexthops);
 	s->n = 0;
 	s->dead_hops = false;
 }
@@ -102,29 +106,74 @@ static int grow(struct routeset *s)
 	return 0;
 }
 
+/* Counts an entry's nexthop objects in or out. */
+static void count_nexthops(struct routeset *s, const struct routeset_entry *e, uint32_t by)
+{
+	if (e->nexthop_id)
+		s->nexthops[e->nexthop_id % ROUTESET_NEXTHOPS] += by;
+	if (e->member)
+		s->nexthops[e->member % ROUTESET_NEXTHOPS] += by;
+}
+
 static void unlink_entry(struct routeset *s, uint32_t *at)
 {
 	uint32_t i = *at;
+	count_nexthops(s, &s->entries[i], UINT32_MAX);
 	*at = s->entries[i].next;
 	s->entries[i].next = s->free;
 	s->free = i;
 	s->n--;
 }
 
-/*
- * The entry of this very hop, or the chain's end. IPv6 announces all legs under one protocol,
- * whoever added them, so there it tells nothing.
- */
-static uint32_t *find_hop(const struct routeset *s, const struct routemsg *m, unsigned hop)
+/* Does the kernel tell of this route as a whole? */
+static bool is_whole(const struct routemsg *m)
+{
+	return m->route.prefix.addr.family == 4 || m->nexthop_id != 0;
+}
+
+static bool is_hop(const struct routeset_entry *e, const struct routemsg *m, unsigned hop)
+{
+	return e->route.ifindex == m->hops[hop].ifindex &&
+		addr_equal(&e->route.gateway, &m->hops[hop].gateway);
+}
+
+/* Is this entry the first of a route with these very hops? */
+static bool is_route(const struct routeset *s, uint32_t i, const struct routemsg *m)
+{
+	const struct routeset_entry *e = &s->entries[i];
+	if (e->more || !same_key(&e->route, &m->route) || e->route.kind != m->route.kind ||
+		e->route.protocol != m->route.protocol)
+		return false;
+	for (unsigned hop = 0; hop < m->n_hops; hop++, i = e->next) {
+		if (i == ROUTESET_END)
+			return false;
+		e = &s->entries[i];
+		if ((hop > 0 && !e->more) || !is_hop(e, m, hop) || e->weight != m->hops[hop].weight)
+			return false;
+	}
+	return i == ROUTESET_END || !s->entries[i].more;
+}
+
+/* Where this very route begins, or the chain's end. */
+static uint32_t *find_route(const struct routeset *s, const struct routemsg *m)
 {
 	uint32_t *at = chain(s, &m->route);
-	bool v6 = m->route.prefix.addr.family == 6;
+	while (*at != ROUTESET_END && !is_route(s, *at, m))
+		at = &s->entries[*at].next;
+	return at;
+}
+
+/*
+ * The entry of this leg of an IPv6 route, or the chain's end. All legs are announced under one protocol,
+ * whoever added them, so that tells nothing.
+ */
+static uint32_t *find_leg(const struct routeset *s, const struct routemsg *m, unsigned hop)
+{
+	uint32_t *at = chain(s, &m->route);
 	for (; *at != ROUTESET_END; at = &s->entries[*at].next) {
-		const struct kernel_route *have = &s->entries[*at].route;
-		if (same_key(have, &m->route) && have->kind == m->route.kind &&
-			(v6 || have->protocol == m->route.protocol) &&
-			have->ifindex == m->hops[hop].ifindex &&
-			addr_equal(&have->gateway, &m->hops[hop].gateway))
+		const struct routeset_entry *e = &s->entries[*at];
+		if (e->nexthop_id == 0 && same_key(&e->route, &m->route) &&
+			e->route.kind == m->route.kind && is_hop(e, m, hop))
 			break;
 	}
 	return at;
@@ -136,51 +185,132 @@ static bool goes_behind(const struct routemsg *m)
 	return m->append || m->dumped || m->route.prefix.addr.family == 6;
 }
 
-/* A new entry for this hop, ahead of or behind those of its key. NULL = out of memory. */
-static struct routeset_entry *insert(struct routeset *s, const struct routemsg *m, unsigned hop)
+/* Where a new route of this key belongs: ahead of or behind the others. */
+static uint32_t *place(struct routeset *s, const struct routemsg *m)
 {
-	if (s->free == ROUTESET_END && grow(s) < 0)
-		return NULL;
 	uint32_t *at = chain(s, &m->route);
-	if (goes_behind(m) || hop > 0) /* the chain's end is behind all of its key */
-		while (*at != ROUTESET_END)
-			at = &s->entries[*at].next;
-	else
-		at = find_key(s, at, &m->route);
-	uint32_t i = s->free;
-	s->free = s->entries[i].next;
-	s->entries[i] = (struct routeset_entry){.next = *at};
-	*at = i;
-	s->n++;
-	return &s->entries[i];
+	if (!goes_behind(m))
+		return find_key(s, at, &m->route);
+	while (*at != ROUTESET_END) /* the chain's end is behind all of its key */
+		at = &s->entries[*at].next;
+	return at;
 }
 
-static bool add_hop(struct routeset *s, const struct routemsg *m, unsigned hop)
+static void fill(struct routeset *s, uint32_t i, const struct routemsg *m, unsigned hop)
 {
-	uint32_t i = *find_hop(s, m, hop);
-	struct routeset_entry *e = i == ROUTESET_END ? insert(s, m, hop) : &s->entries[i];
-	if (!e)
-		return false;
-	/* When IPv6 announces a leg again, another one has been added and all are told. */
-	e->twice = i != ROUTESET_END && (m->dumped || m->route.prefix.addr.family == 4);
-	if (e->twice && !goes_behind(m)) /* it may be ahead of some that stand between the two */
-		return false;
+	struct routeset_entry *e = &s->entries[i];
 	e->route = m->route;
 	e->route.gateway = m->hops[hop].gateway;
 	e->route.ifindex = m->hops[hop].ifindex;
 	e->nexthop_id = m->nexthop_id;
+	e->member = m->hops[hop].member;
+	e->weight = m->hops[hop].weight;
 	e->dead = m->hops[hop].dead;
 	s->dead_hops |= e->dead;
+	count_nexthops(s, e, 1);
+}
+
+/* A new entry for this hop at that place, which then is the one behind it. There is a free one. */
+static uint32_t *insert(struct routeset *s, uint32_t *at, const struct routemsg *m, unsigned hop)
+{
+	uint32_t i = s->free;
+	s->free = s->entries[i].next;
+	s->entries[i] = (struct routeset_entry){.next = *at};
+	fill(s, i, m, hop);
+	*at = i;
+	s->n++;
+	return &s->entries[i].next;
+}
+
+/* Room for so many more. */
+static bool have_free(struct routeset *s, unsigned n)
+{
+	return s->cap - s->n >= n || grow(s) == 0;
+}
+
+static bool add_route(struct routeset *s, const struct routemsg *m)
+{
+	uint32_t i = *find_route(s, m);
+	if (i != ROUTESET_END) {
+		s->entries[i].twice = true;
+		return goes_behind(m); /* else it may be ahead of some that stand between the two */
+	}
+	if (!have_free(s, m->n_hops))
+		return false;
+	uint32_t *at = place(s, m);
+	for (unsigned hop = 0; hop < m->n_hops; hop++) {
+		uint32_t *next = insert(s, at, m, hop);
+		s->entries[*at].more = hop > 0;
+		at = next;
+	}
 	return true;
 }
 
-/* The one that the kernel would use, or NULL. */
-static const struct kernel_route *best(const struct routeset *s, const struct kernel_route *key)
+static bool add_legs(struct routeset *s, const struct routemsg *m)
 {
-	for (uint32_t i = *chain(s, key); i != ROUTESET_END; i = s->entries[i].next)
-		if (!s->entries[i].dead && same_key(&s->entries[i].route, key))
-			return &s->entries[i].route;
-	return NULL;
+	if (!have_free(s, m->n_hops))
+		return false;
+	for (unsigned hop = 0; hop < m->n_hops; hop++) {
+		uint32_t i = *find_leg(s, m, hop);
+		if (i == ROUTESET_END) {
+			insert(s, place(s, m), m, hop);
+			continue;
+		}
+		/* When a leg is announced again, another one has been added and all are told. */
+		s->entries[i].twice = m->dumped;
+		count_nexthops(s, &s->entries[i], UINT32_MAX);
+		fill(s, i, m, hop);
+	}
+	return true;
+}
+
+/* The entry whose route the kernel would use, or the end. */
+static uint32_t first_alive(const struct routeset *s, const struct kernel_route *key)
+{
+	uint32_t i = *chain(s, key);
+	while (i != ROUTESET_END && (s->entries[i].dead || !same_key(&s->entries[i].route, key)))
+		i = s->entries[i].next;
+	return i;
+}
+
+/* One of several with its key that the kernel takes as one multipath route. */
+static bool is_leg(const struct routeset_entry *e)
+{
+	return e->route.prefix.addr.family == 6 && e->nexthop_id == 0 &&
+		e->route.kind == ROUTE_UNICAST && e->route.gateway.family != 0 &&
+		e->route.protocol != RTPROT_RA;
+}
+
+static void add_leg(struct kernel_legs *legs, const struct routeset_entry *e)
+{
+	if (legs->n < KERNEL_LEGS && !e->dead)
+		legs->v[legs->n++] = (struct kernel_leg){.gateway = e->route.gateway,
+			.ifindex = e->route.ifindex,
+			.weight = e->weight};
+}
+
+/* The route that the kernel would use, with its legs. False: there is none. */
+static bool best(
+	const struct routeset *s, const struct kernel_route *key, struct routeset_route *out)
+{
+	uint32_t i = first_alive(s, key);
+	if (i == ROUTESET_END)
+		return false;
+	const struct routeset_entry *first = &s->entries[i], *e;
+	out->route = first->route;
+	out->legs.n = 0;
+	add_leg(&out->legs, first);
+	if (is_leg(first)) {
+		for (i = first->next; i != ROUTESET_END; i = e->next) {
+			e = &s->entries[i];
+			if (is_leg(e) && same_key(&e->route, key))
+				add_leg(&out->legs, e);
+		}
+		return true;
+	}
+	for (i = first->next; i != ROUTESET_END && s->entries[i].more; i = s->entries[i].next)
+		add_leg(&out->legs, &s->entries[i]);
+	return true;
 }
 
 /*
@@ -191,9 +321,11 @@ static bool take_replaced(struct routeset *s, const struct routemsg *m)
 {
 	uint32_t *at = find_key(s, chain(s, &m->route), &m->route);
 	bool legs = m->route.prefix.addr.family == 6 && m->hops[0].gateway.family != 0;
-	for (unsigned n = 0; *at != ROUTESET_END; n++) {
-		legs &= s->entries[*at].route.gateway.family != 0;
-		if ((n > 0 && !legs) || s->entries[*at].twice)
+	for (unsigned routes = 0; *at != ROUTESET_END;) {
+		const struct routeset_entry *e = &s->entries[*at];
+		legs &= e->route.gateway.family != 0;
+		routes += !e->more;
+		if ((routes > 1 && !legs) || e->twice)
 			return false;
 		unlink_entry(s, at);
 		at = find_key(s, at, &m->route);
@@ -205,10 +337,7 @@ static bool take_in(struct routeset *s, const struct routemsg *m)
 {
 	if (m->replaces && !take_replaced(s, m))
 		return false;
-	for (unsigned i = 0; i < m->n_hops; i++)
-		if (!add_hop(s, m, i))
-			return false;
-	return true;
+	return is_whole(m) ? add_route(s, m) : add_legs(s, m);
 }
 
 /* A deleted route whose hops are not told: those of its nexthop object. */
@@ -232,8 +361,10 @@ static bool take_out(struct routeset *s, const struct routemsg *m)
 {
 	if (m->n_hops == 0)
 		return take_out_nexthop(s, m);
+	uint32_t *at = find_route(s, m);
 	for (unsigned i = 0; i < m->n_hops; i++) {
-		uint32_t *at = find_hop(s, m, i);
+		if (!is_whole(m))
+			at = find_leg(s, m, i);
 		if (*at == ROUTESET_END || s->entries[*at].twice)
 			return false;
 		unlink_entry(s, at);
@@ -241,40 +372,57 @@ static bool take_out(struct routeset *s, const struct routemsg *m)
 	return true;
 }
 
-static bool same_route(const struct kernel_route *a, const struct kernel_route *b)
+static bool same_legs(const struct kernel_legs *a, const struct kernel_legs *b)
 {
-	return a->ifindex == b->ifindex && a->protocol == b->protocol && a->kind == b->kind &&
-		addr_equal(&a->gateway, &b->gateway);
+	for (unsigned i = 0; i < a->n && i < b->n; i++)
+		if (a->v[i].ifindex != b->v[i].ifindex || a->v[i].weight != b->v[i].weight ||
+			!addr_equal(&a->v[i].gateway, &b->v[i].gateway))
+			return false;
+	return a->n == b->n;
+}
+
+static bool same_route(const struct routeset_route *a, const struct routeset_route *b)
+{
+	return a->route.protocol == b->route.protocol && a->route.kind == b->route.kind &&
+		same_legs(&a->legs, &b->legs);
 }
 
 enum routeset_change routeset_apply(
-	struct routeset *s, const struct routemsg *m, struct kernel_route *route, bool *lost)
+	struct routeset *s, const struct routemsg *m, struct routeset_route *route, bool *lost)
 {
-	const struct kernel_route *before = best(s, &m->route);
-	struct kernel_route old = before ? *before : (struct kernel_route){0};
+	struct routeset_route old;
+	bool before = best(s, &m->route, &old);
 	if (m->deleted ? !take_out(s, m) : !take_in(s, m))
 		*lost = true;
-	const struct kernel_route *after = best(s, &m->route);
-	if (after) {
-		*route = *after;
-		return before && same_route(&old, after) ? ROUTESET_SAME : ROUTESET_SET;
-	}
-	*route = old;
-	return before ? ROUTESET_GONE : ROUTESET_SAME;
+	if (best(s, &m->route, route))
+		return before && same_route(&old, route) ? ROUTESET_SAME : ROUTESET_SET;
+	if (!before)
+		return ROUTESET_SAME;
+	route->route = old.route;
+	route->legs.n = 0;
+	return ROUTESET_GONE;
 }
 
 /* Those that are the one of their key in `in` and not the same one in `other`. */
 static void tell_difference(const struct routeset *in, const struct routeset *other, bool deleted,
 	routeset_change_fn *tell, void *ctx)
 {
+	static const struct kernel_legs none;
+	struct routeset_route here, there;
 	for (uint32_t c = 0; c < in->cap; c++)
 		for (uint32_t i = in->heads[c]; i != ROUTESET_END; i = in->entries[i].next) {
 			const struct kernel_route *route = &in->entries[i].route;
-			if (best(in, route) != route)
+			if (first_alive(in, route) != i)
 				continue;
-			const struct kernel_route *there = best(other, route);
-			if (deleted ? !there : !there || !same_route(there, route))
-				tell(ctx, route, deleted);
+			bool found = best(other, route, &there);
+			if (deleted) {
+				if (!found)
+					tell(ctx, route, &none, true);
+				continue;
+			}
+			best(in, route, &here);
+			if (!found || !same_route(&there, &here))
+				tell(ctx, &here.route, &here.legs, false);
 		}
 }
 
@@ -287,9 +435,12 @@ void routeset_compare(
 
 bool routeset_uses_nexthop(const struct routeset *s, uint32_t nexthop_id)
 {
+	if (s->nexthops[nexthop_id % ROUTESET_NEXTHOPS] == 0)
+		return false;
 	for (uint32_t c = 0; c < s->cap; c++)
 		for (uint32_t i = s->heads[c]; i != ROUTESET_END; i = s->entries[i].next)
-			if (s->entries[i].nexthop_id == nexthop_id)
+			if (s->entries[i].nexthop_id == nexthop_id ||
+				s->entries[i].member == nexthop_id)
 				return true;
 	return false;
 }

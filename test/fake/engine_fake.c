@@ -74,10 +74,15 @@ bool engine_view_route(const struct engine *e, uint32_t *cursor, struct route_vi
 		.table = i ? 0 : 254,
 		.metric = i ? 0 : 100,
 		.active = true};
-	if (i)
+	if (i) {
 		strcpy(out->peer, "spoke.example");
-	else
-		addr_parse("10.99.0.1", &out->gateway);
+		return true;
+	}
+	addr_parse("10.99.0.1", &out->gateway);
+	out->n_hops = 2;
+	out->hops[0] = (struct hop_view){.gateway = out->gateway, .weight = 1};
+	out->hops[1] = (struct hop_view){.weight = 3, .peer = "spoke.example"};
+	addr_parse("10.99.0.2", &out->hops[1].gateway);
 	return true;
 }
 

@@ -437,6 +437,13 @@ int netmon_fd(const struct netmon *m)
 	return m->news.fd[0];
 }
 
+static void tell_route(struct netmon *m, const struct kernel_route *route, bool deleted)
+{
+	struct kernel_legs legs = {.n = !deleted,
+		.v = {{.gateway = route->gateway, .ifindex = route->ifindex, .weight = 1}}};
+	m->events.route(m->events.ctx, route, &legs, deleted);
+}
+
 int netmon_read(struct netmon *m)
 {
 	struct fake_packet packet;
@@ -444,7 +451,7 @@ int netmon_read(struct netmon *m)
 	while (queue_take(&m->news, &packet)) {
 		memcpy(&news, packet.data, sizeof news);
 		if (news.is_route)
-			m->events.route(m->events.ctx, &news.route, news.deleted);
+			tell_route(m, &news.route, news.deleted);
 		else
 			m->events.address(m->events.ctx, news.ifindex, &news.address, news.deleted);
 	}
@@ -468,7 +475,7 @@ int netmon_resync(struct netmon *m)
 	m->events.reset(m->events.ctx);
 	for (unsigned i = 0; i < fake.n_routes; i++) {
 		struct kernel_route route = kernel_route_of(&fake.routes[i]);
-		m->events.route(m->events.ctx, &route, false);
+		tell_route(m, &route, false);
 	}
 	m->events.synced(m->events.ctx);
 	return 0;

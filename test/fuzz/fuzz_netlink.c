@@ -22,9 +22,13 @@ static bool same_key(const struct kernel_route *a, const struct kernel_route *b)
 }
 
 /* A key is told to come, perhaps again, and to go only if it is there. */
-static void on_route(void *ctx, const struct kernel_route *route, bool deleted)
+static void on_route(
+	void *ctx, const struct kernel_route *route, const struct kernel_legs *legs, bool deleted)
 {
 	struct told *told = ctx;
+	must(deleted ? legs->n == 0 : legs->n > 0 && legs->n <= KERNEL_LEGS);
+	for (unsigned i = 0; i < legs->n; i++)
+		must(legs->v[i].weight > 0);
 	struct prefix masked = prefix_masked(route->prefix);
 	must(addr_size(route->prefix.addr.family) != 0);
 	must(route->prefix.len <= addr_bits(route->prefix.addr.family));

@@ -39,19 +39,26 @@ static void on_synced(void *ctx)
 	((struct mirror *)ctx)->synced++;
 }
 
-static void on_route(void *ctx, const struct kernel_route *route, bool deleted)
+static void on_route(
+	void *ctx, const struct kernel_route *route, const struct kernel_legs *legs, bool deleted)
 {
 	struct mirror *m = ctx;
 	struct kernel_route *r = find(m, route);
 	if (deleted) {
 		assert_non_null(r);
-		*r = m->routes[--m->n];
+		m->legs[r - m->routes] = m->legs[--m->n];
+		*r = m->routes[m->n];
+		assert_int_equal(legs->n, 0);
 		return;
 	}
 	assert_true(m->n < MIRROR_MAX);
 	if (!r)
 		r = &m->routes[m->n++];
 	*r = *route;
+	m->legs[r - m->routes] = *legs;
+	assert_true(legs->n > 0 && legs->n <= KERNEL_LEGS);
+	assert_true(addr_equal(&legs->v[0].gateway, &route->gateway));
+	assert_int_equal(legs->v[0].ifindex, route->ifindex);
 }
 
 static void on_address(void *ctx, uint32_t ifindex, const struct prefix *address, bool deleted)
@@ -91,13 +98,31 @@ void mirror_update(void)
 	while (recv(netmon_fd(mirror.netmon), NULL, 0, MSG_PEEK | MSG_DONTWAIT) >= 0);
 }
 
-static unsigned route_text(const struct kernel_route *r, char *out, size_t cap)
+#define TEXT_MAX 2048
+
+static void legs_text(const struct kernel_legs *legs, char *out, size_t cap)
 {
-	char prefix[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX];
-	return (unsigned)snprintf(out, cap,
-		"%s via %s if %u table %u metric %u tos %u proto %u kind %u",
-		prefix_format(&r->prefix, prefix), addr_format(&r->gateway, gateway), r->ifindex,
-		r->table, r->metric, r->tos, r->protocol, r->kind);
+	char gateway[ADDR_TEXT_MAX], interface[IF_NAMESIZE];
+	out[0] = '\0';
+	for (unsigned i = 0; i < legs->n; i++) {
+		size_t len = strlen(out);
+		const struct kernel_leg *leg = &legs->v[i];
+		const char *name = if_indextoname(leg->ifindex, interface);
+		snprintf(out + len, cap - len, "%s%s %s %u", i ? ", " : "",
+			addr_format(&leg->gateway, gateway), name ? name : "-", leg->weight);
+	}
+}
+
+/* r is one of m's. */
+static const char *route_text(
+	const struct mirror *m, const struct kernel_route *r, char out[TEXT_MAX])
+{
+	char prefix[PREFIX_TEXT_MAX];
+	int len = snprintf(out, TEXT_MAX, "%s table %u metric %u tos %u proto %u kind %u via ",
+		prefix_format(&r->prefix, prefix), r->table, r->metric, r->tos, r->protocol,
+		r->kind);
+	legs_text(&m->legs[r - m->routes], out + len, TEXT_MAX - (size_t)len);
+	return out;
 }
 
 /* ---- Expectations --------------------------------------------------------------------------- */
@@ -126,40 +151,46 @@ void mirror_expect(const char *prefix, uint32_t table, uint32_t metric, const ch
 		fail_msg("no %s", prefix);
 	if (!addr_equal(&r->gateway, &gw) || r->kind != kind ||
 		r->ifindex != (interface ? if_nametoindex(interface) : 0)) {
-		char text[256];
-		route_text(r, text, sizeof text);
-		fail_msg("not as expected: %s", text);
+		char text[TEXT_MAX];
+		fail_msg("not as expected: %s", route_text(&mirror, r, text));
 	}
 }
 
+void mirror_expect_legs(const char *prefix, uint32_t table, uint32_t metric, const char *legs)
+{
+	char text[TEXT_MAX] = "none";
+	const struct kernel_route *r = mirror_look(prefix, table, metric);
+	if (r)
+		legs_text(&mirror.legs[r - mirror.routes], text, sizeof text);
+	assert_string_equal(text, legs);
+}
+
+/* Of the mirror and of the fresh one. */
 static bool same(const struct kernel_route *a, const struct kernel_route *b)
 {
-	char x[256], y[256];
-	route_text(a, x, sizeof x);
-	route_text(b, y, sizeof y);
-	return strcmp(x, y) == 0;
+	char x[TEXT_MAX], y[TEXT_MAX];
+	return strcmp(route_text(&mirror, a, x), route_text(&fresh, b, y)) == 0;
 }
 
 void mirror_expect_true(const char *after)
 {
-	char text[256] = "";
+	char text[TEXT_MAX] = "";
 	mirror_update();
 	open_mirror(&fresh);
 	for (unsigned i = 0; i < fresh.n; i++) {
 		const struct kernel_route *have = find(&mirror, &fresh.routes[i]);
 		if (have && same(have, &fresh.routes[i]))
 			continue;
-		route_text(&fresh.routes[i], text, sizeof text);
-		fprintf(stderr, "kernel: %s\n", text);
+		fprintf(stderr, "kernel: %s\n", route_text(&fresh, &fresh.routes[i], text));
 		if (have)
-			route_text(have, text, sizeof text);
+			route_text(&mirror, have, text);
 		fail_msg("after %s: mirror has %s", after, have ? text : "nothing");
 	}
 	for (unsigned i = 0; i < mirror.n; i++) {
 		if (find(&fresh, &mirror.routes[i]))
 			continue;
-		route_text(&mirror.routes[i], text, sizeof text);
-		fail_msg("after %s: mirror still has %s", after, text);
+		fail_msg("after %s: mirror still has %s", after,
+			route_text(&mirror, &mirror.routes[i], text));
 	}
 	assert_int_equal(mirror.n_addresses, fresh.n_addresses);
 	netmon_close(fresh.netmon);

@@ -18,6 +18,7 @@ struct mirror {
 	unsigned n, n_addresses, resets, synced;
 	struct kernel_link link; /* the last one told of */
 	struct kernel_route routes[MIRROR_MAX];
+	struct kernel_legs legs[MIRROR_MAX]; /* of each */
 	struct prefix addresses[64];
 	uint32_t address_ifindex[64];
 };
@@ -35,6 +36,8 @@ const struct kernel_route *mirror_look(const char *prefix, uint32_t table, uint3
 /* There is one, and it looks like this. gateway and interface may be NULL. */
 void mirror_expect(const char *prefix, uint32_t table, uint32_t metric, const char *gateway,
 	const char *interface, enum route_kind kind);
+/* Its legs are these: "10.1.0.9 a0 1, 10.2.0.9 b0 3", a gateway, interface and weight each. */
+void mirror_expect_legs(const char *prefix, uint32_t table, uint32_t metric, const char *legs);
 /* Is the mirror, kept by announcements, what a dump says now? */
 void mirror_expect_true(const char *after);
 struct ip_addr mirror_addr(const char *text);

@@ -132,6 +132,80 @@ static void test_multipath(void **state)
 	mirror_expect_true("multipath");
 }
 
+/* All next hops, with their weights, and what becomes of them. */
+static void test_legs(void **state)
+{
+	(void)state;
+	lab_run("ip route add 192.0.2.0/24 nexthop via 10.1.0.9 nexthop via 10.2.0.9 weight 3 "
+		"nexthop dev b0");
+	mirror_expect_legs("192.0.2.0/24", 254, 0, "10.1.0.9 a0 1, 10.2.0.9 b0 3, - b0 1");
+	lab_run("ip route append 192.0.2.0/24 via 10.1.0.7"); /* another route, never used */
+	mirror_expect_legs("192.0.2.0/24", 254, 0, "10.1.0.9 a0 1, 10.2.0.9 b0 3, - b0 1");
+	lab_run("ip route prepend 192.0.2.0/24 nexthop via 10.1.0.6 nexthop via 10.2.0.6");
+	mirror_expect_legs("192.0.2.0/24", 254, 0, "10.1.0.6 a0 1, 10.2.0.6 b0 1");
+	mirror_expect_true("append and prepend");
+	lab_run("ip route del 192.0.2.0/24 nexthop via 10.1.0.6 nexthop via 10.2.0.6");
+	mirror_expect_legs("192.0.2.0/24", 254, 0, "10.1.0.9 a0 1, 10.2.0.9 b0 3, - b0 1");
+	lab_run("ip route del 192.0.2.0/24 via 10.1.0.7");
+	lab_run("ip route replace 192.0.2.0/24 nexthop via 10.1.0.9 weight 200 nexthop via "
+		"10.2.0.9");
+	mirror_expect_legs("192.0.2.0/24", 254, 0, "10.1.0.9 a0 200, 10.2.0.9 b0 1");
+	lab_run("ip route replace 192.0.2.0/24 nexthop via inet6 fd01::5 dev a0 nexthop via "
+		"10.2.0.9");
+	mirror_expect_legs("192.0.2.0/24", 254, 0, "fd01::5 a0 1, 10.2.0.9 b0 1");
+	lab_run("ip -6 route add 2001:db8::/32 nexthop via fd01::9 weight 2 nexthop via fd02::9");
+	mirror_expect_legs("2001:db8::/32", 254, 1024, "fd01::9 a0 2, fd02::9 b0 1");
+	lab_run("ip -6 route append 2001:db8::/32 via fd02::7");
+	mirror_expect_legs("2001:db8::/32", 254, 1024, "fd01::9 a0 2, fd02::9 b0 1, fd02::7 b0 1");
+	lab_run("ip -6 route del 2001:db8::/32 via fd02::9");
+	mirror_expect_legs("2001:db8::/32", 254, 1024, "fd01::9 a0 2, fd02::7 b0 1");
+	mirror_expect_true("legs");
+	lab_run("ip link set b0 down");
+	mirror_expect_legs("192.0.2.0/24", 254, 0, "fd01::5 a0 1");
+	mirror_expect_legs("2001:db8::/32", 254, 1024, "fd01::9 a0 2");
+	lab_run("ip link set b0 up");
+	mirror_expect_legs("192.0.2.0/24", 254, 0, "fd01::5 a0 1, 10.2.0.9 b0 1");
+	mirror_expect_true("up again");
+	/* More than are followed. */
+	lab_run("ip route add 198.51.100.0/24 $(for i in $(seq 1 20); do echo nexthop via "
+		"10.1.0.$((i + 1)); done)");
+	assert_non_null(mirror_look("198.51.100.0/24", 254, 0));
+	assert_non_null(strstr(lab_log, "198.51.100.0/24 has more next hops than the 16"));
+	lab_run("ip route del 198.51.100.0/24");
+	assert_null(mirror_look("198.51.100.0/24", 254, 0));
+	mirror_expect_true("many");
+}
+
+/* A group whose members no route names by itself. */
+static void groups(void)
+{
+	lab_run("ip nexthop add id 1 via 10.1.0.9 dev a0 && ip nexthop add id 2 via 10.2.0.9 dev "
+		"b0 && ip nexthop add id 4 group 1,2/2,5");
+	lab_run("ip nexthop add id 6 via fd01::9 dev a0 && ip nexthop add id 7 via fd02::9 dev b0 "
+		"&& ip nexthop add id 8 group 6,3/7");
+	lab_run("ip route add 198.51.100.0/24 nhid 4 && ip -6 route add 2001:db8::/32 nhid 8");
+	mirror_expect_legs("198.51.100.0/24", 254, 0, "10.1.0.9 a0 2, 10.2.0.9 b0 5");
+	mirror_expect_legs("2001:db8::/32", 254, 1024, "fd01::9 a0 3, fd02::9 b0 1");
+	mirror_expect_true("groups");
+	lab_run("ip nexthop replace id 2 via 10.2.0.7 dev b0");
+	lab_run("ip nexthop replace id 7 via fd02::7 dev b0");
+	mirror_expect_legs("198.51.100.0/24", 254, 0, "10.1.0.9 a0 2, 10.2.0.7 b0 5");
+	mirror_expect_legs("2001:db8::/32", 254, 1024, "fd01::9 a0 3, fd02::7 b0 1");
+	lab_run("ip nexthop replace id 4 group 1,1/2,1");
+	mirror_expect_legs("198.51.100.0/24", 254, 0, "10.1.0.9 a0 1, 10.2.0.7 b0 1");
+	mirror_expect_true("replaced");
+	lab_run("ip nexthop del id 1");
+	mirror_expect_legs("198.51.100.0/24", 254, 0, "10.2.0.7 b0 1");
+	lab_run("ip nexthop del id 7");
+	mirror_expect_legs("2001:db8::/32", 254, 1024, "fd01::9 a0 3");
+	mirror_expect_true("members gone");
+	lab_run("ip nexthop del id 4 && ip nexthop del id 8");
+	assert_null(mirror_look("198.51.100.0/24", 254, 0));
+	assert_null(mirror_look("2001:db8::/32", 254, 1024));
+	lab_run("ip nexthop flush");
+	mirror_expect_true("groups gone");
+}
+
 static void nexthops(void)
 {
 	lab_run("ip nexthop add id 1 via 10.1.0.9 dev a0 && ip nexthop add id 2 via 10.2.0.9 dev "
@@ -164,8 +238,10 @@ static void test_nexthops(void **state)
 {
 	(void)state;
 	nexthops();
+	groups();
 	lab_run("sysctl -w net.ipv4.nexthop_compat_mode=0");
 	nexthops();
+	groups();
 	lab_run("sysctl -w net.ipv4.nexthop_compat_mode=1");
 }
 
@@ -282,6 +358,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kinds, mirror_setup, mirror_teardown),
 		cmocka_unit_test_setup_teardown(test_same_key, mirror_setup, mirror_teardown),
 		cmocka_unit_test_setup_teardown(test_multipath, mirror_setup, mirror_teardown),
+		cmocka_unit_test_setup_teardown(test_legs, mirror_setup, mirror_teardown),
 		cmocka_unit_test_setup_teardown(test_nexthops, mirror_setup, mirror_teardown),
 		cmocka_unit_test_setup_teardown(test_links, mirror_setup, mirror_teardown),
 		cmocka_unit_test_setup_teardown(test_addresses, mirror_setup, mirror_teardown),

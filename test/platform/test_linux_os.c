@@ -40,9 +40,10 @@ static void ignore_reset(void *ctx)
 	(void)ctx;
 }
 
-static void ignore_route(void *ctx, const struct kernel_route *route, bool deleted)
+static void ignore_route(
+	void *ctx, const struct kernel_route *route, const struct kernel_legs *legs, bool deleted)
 {
-	(void)ctx, (void)route, (void)deleted;
+	(void)ctx, (void)route, (void)legs, (void)deleted;
 }
 
 static void ignore_address(void *ctx, uint32_t ifindex, const struct prefix *a, bool deleted)

@@ -89,7 +89,7 @@ static void random_command(char *out, size_t cap)
 {
 	static const char *const verbs[] = {"add", "append", "prepend", "replace", "del", "del"};
 	static const char *const gateways[] = {"10.%d.0.%ld", "fd0%d::%ld"};
-	char hop[96], gw[32], gw2[32];
+	char hop[128], gw[32], gw2[32];
 	long r = random(), v6 = r & 1;
 	int net = 1 + (r >> 1 & 1);
 	if (random() % 16 == 0) {
@@ -107,7 +107,8 @@ static void random_command(char *out, size_t cap)
 		snprintf(hop, sizeof hop, "dev %c0", "ab"[net - 1]);
 		break;
 	case 1:
-		snprintf(hop, sizeof hop, "nexthop via %s nexthop via %s", gw, gw2);
+		snprintf(hop, sizeof hop, "nexthop via %s weight %ld nexthop via %s", gw,
+			1 + random() % 2, gw2);
 		break;
 	case 2:
 		hop[0] = '\0';

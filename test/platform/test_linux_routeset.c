@@ -8,7 +8,7 @@
 /* The part of the mirror's source that needs no kernel. */
 
 static struct routeset set;
-static struct kernel_route told;
+static struct routeset_route told;
 
 static int setup(void **state)
 {
@@ -30,6 +30,7 @@ static struct routemsg message(const char *prefix, uint32_t ifindex)
 	assert_true(prefix_parse(prefix, &m.route.prefix));
 	m.route.table = 254;
 	m.hops[0].ifindex = ifindex;
+	m.hops[0].weight = 1;
 	return m;
 }
 
@@ -56,12 +57,12 @@ static void test_order(void **state)
 	two.append = true;
 	assert_int_equal(add(two), ROUTESET_SAME); /* behind */
 	assert_int_equal(del(one), ROUTESET_SET);
-	assert_int_equal(told.ifindex, 2);
+	assert_int_equal(told.route.ifindex, 2);
 	assert_int_equal(add(one), ROUTESET_SET); /* ahead */
-	assert_int_equal(told.ifindex, 1);
+	assert_int_equal(told.route.ifindex, 1);
 	assert_int_equal(del(two), ROUTESET_SAME);
 	assert_int_equal(del(one), ROUTESET_GONE);
-	assert_int_equal(told.ifindex, 1);
+	assert_int_equal(told.route.ifindex, 1);
 	del(one);
 	assert_true(lost);
 	assert_int_equal(set.n, 0);
@@ -86,6 +87,37 @@ static void test_keys(void **state)
 	assert_int_equal(add(m), ROUTESET_SET);
 }
 
+/* IPv4: all hops of a route come and go together, and another one of its key is another one. */
+static void test_multipath(void **state)
+{
+	(void)state;
+	struct routemsg m = message("10.0.0.0/8", 1), one = message("10.0.0.0/8", 1);
+	m.n_hops = 3;
+	for (unsigned i = 0; i < 3; i++)
+		m.hops[i] = (struct routemsg_hop){.ifindex = 1 + i, .weight = (uint16_t)(1 + i)};
+	assert_int_equal(add(m), ROUTESET_SET);
+	assert_int_equal(told.legs.n, 3);
+	assert_int_equal(told.legs.v[2].weight, 3);
+	one.append = true;
+	assert_int_equal(add(one), ROUTESET_SAME); /* behind, and no leg of the first */
+	assert_int_equal(del(m), ROUTESET_SET);
+	assert_int_equal(told.legs.n, 1);
+	assert_int_equal(add(m), ROUTESET_SET); /* ahead, its hops together */
+	assert_int_equal(told.legs.n, 3);
+	assert_int_equal(del(one), ROUTESET_SAME);
+	m.hops[1].weight = 9;
+	m.replaces = true;
+	assert_int_equal(add(m), ROUTESET_SET); /* nothing but a weight */
+	assert_int_equal(told.legs.v[1].weight, 9);
+	m.hops[0].dead = true;
+	assert_int_equal(add(m), ROUTESET_SET);
+	assert_int_equal(told.legs.n, 2);
+	assert_int_equal(told.route.ifindex, 2);
+	assert_int_equal(del(m), ROUTESET_GONE);
+	assert_int_equal(told.legs.n, 0);
+	assert_int_equal(set.n, 0);
+}
+
 static void test_replaced(void **state)
 {
 	(void)state;
@@ -93,7 +125,7 @@ static void test_replaced(void **state)
 	add(one);
 	two.replaces = true;
 	assert_int_equal(add(two), ROUTESET_SET);
-	assert_int_equal(told.ifindex, 2);
+	assert_int_equal(told.route.ifindex, 2);
 	assert_int_equal(set.n, 1);
 	assert_int_equal(add(two), ROUTESET_SAME);
 	two.route.protocol = 99; /* another's now */
@@ -120,18 +152,18 @@ static void test_legs(void **state)
 	struct routemsg m = message("2001:db8::/32", 1), leg;
 	m.n_hops = 3;
 	for (unsigned i = 0; i < 3; i++) {
-		m.hops[i].ifindex = 1 + i;
+		m.hops[i] = (struct routemsg_hop){.ifindex = 1 + i, .weight = 1};
 		assert_true(addr_parse("fe80::1", &m.hops[i].gateway));
 	}
 	m.hops[0].dead = true;
 	assert_int_equal(add(m), ROUTESET_SET);
-	assert_int_equal(told.ifindex, 2);
+	assert_int_equal(told.route.ifindex, 2);
 	assert_true(set.dead_hops);
 	leg = m;
 	leg.n_hops = 1;
 	leg.hops[0] = m.hops[1];
 	assert_int_equal(del(leg), ROUTESET_SET);
-	assert_int_equal(told.ifindex, 3);
+	assert_int_equal(told.route.ifindex, 3);
 	leg.hops[0] = m.hops[2];
 	assert_int_equal(del(leg), ROUTESET_GONE); /* the one left is dead */
 	m.replaces = true;
@@ -142,7 +174,7 @@ static void test_legs(void **state)
 	assert_int_equal(set.n, 0);
 }
 
-/* One of two legs is not known. The other is gone all the same, and no dump would tell of it any more. */
+/* One of two hops is not known: so that route is not, and the one that is stays until a dump says more. */
 static void test_half_known(void **state)
 {
 	(void)state;
@@ -150,9 +182,9 @@ static void test_half_known(void **state)
 	assert_int_equal(add(m), ROUTESET_SET);
 	m.n_hops = 2;
 	m.hops[1].ifindex = 2;
-	assert_int_equal(del(m), ROUTESET_GONE);
+	assert_int_equal(del(m), ROUTESET_SAME);
 	assert_true(lost);
-	assert_int_equal(set.n, 0);
+	assert_int_equal(set.n, 1);
 }
 
 static void test_nexthop(void **state)
@@ -162,13 +194,18 @@ static void test_nexthop(void **state)
 	m.nexthop_id = 5;
 	m.n_hops = 2;
 	m.hops[1].ifindex = 2;
+	m.hops[1].member = 77;
 	add(other);
 	add(m);
 	assert_true(routeset_uses_nexthop(&set, 5));
 	assert_false(routeset_uses_nexthop(&set, 6));
+	assert_false(routeset_uses_nexthop(&set, 5 + ROUTESET_NEXTHOPS)); /* the same remainder */
+	assert_true(routeset_uses_nexthop(&set, 77));                     /* a group's member */
 	m.n_hops = 0; /* the object is gone, so its hops are not known */
 	assert_int_equal(del(m), ROUTESET_SET);
-	assert_int_equal(told.ifindex, 9);
+	assert_int_equal(told.route.ifindex, 9);
+	assert_false(routeset_uses_nexthop(&set, 5));
+	assert_false(routeset_uses_nexthop(&set, 77));
 	del(m);
 	assert_true(lost);
 	assert_int_equal(set.n, 1);
@@ -215,9 +252,11 @@ static struct {
 	uint32_t ifindex[8]; /* in the order in which they were told */
 } changes;
 
-static void on_change(void *ctx, const struct kernel_route *route, bool deleted)
+static void on_change(
+	void *ctx, const struct kernel_route *route, const struct kernel_legs *legs, bool deleted)
 {
 	(void)ctx;
+	assert_int_equal(legs->n, !deleted);
 	changes.ifindex[changes.set + changes.gone] = route->ifindex;
 	if (deleted)
 		changes.gone++;
@@ -259,6 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_multipath, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_legs, setup, teardown),

@@ -157,9 +157,11 @@ static void on_synced(void *ctx)
 	((struct heard *)ctx)->synced++;
 }
 
-static void on_route(void *ctx, const struct kernel_route *route, bool deleted)
+static void on_route(
+	void *ctx, const struct kernel_route *route, const struct kernel_legs *legs, bool deleted)
 {
 	struct heard *h = ctx;
+	assert_int_equal(legs->n, deleted ? 0 : 1);
 	h->routes++;
 	h->deleted += deleted;
 	h->last = *route;

@@ -277,6 +277,13 @@ static void test_routes_and_nhrp(void **state)
 	assert_string_equal(string_at(first, "prefix"), "10.0.0.0/8");
 	assert_string_equal(string_at(first, "gateway"), "10.99.0.1");
 	assert_true(json_is_null(json_object_get(first, "peer")));
+	json_t *hops = json_object_get(first, "next_hops");
+	assert_int_equal(json_array_size(hops), 2);
+	assert_string_equal(string_at(json_array_get(hops, 0), "gateway"), "10.99.0.1");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(hops, 1), "weight")), 3);
+	assert_string_equal(string_at(json_array_get(hops, 1), "peer"), "spoke.example");
+	json_t *second = json_array_get(json_object_get(root, "routes"), 1);
+	assert_int_equal(json_array_size(json_object_get(second, "next_hops")), 0);
 	json_decref(root);
 
 	root = list_json(STATUS_NHRP, 0, 0, &pages);

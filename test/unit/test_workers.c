@@ -235,8 +235,11 @@ static void change_routes(uint8_t at, unsigned n)
 		route.prefix.len = 29;
 		route.type = n % 64 ? FIB_OVERLAY : FIB_REJECT;
 	}
-	if (n % 5 < 3)
+	struct route_leg legs[] = {{neighbour, 1}, {fixture_addr("10.77.0.9"), 2}, {neighbour, 3}};
+	if (n % 5 < 2)
 		fib_route_put(f, &route);
+	else if (n % 5 < 3) /* one of its next hops is nobody's */
+		fib_route_put_legs(f, &route, legs, 3);
 	else
 		fib_route_remove(f, &route);
 	if (n % 2)
