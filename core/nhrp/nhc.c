@@ -294,11 +294,10 @@ void nhc_reply(struct nhrp *n, struct peer *hub, const struct nhrp_packet *reply
 		const struct nhrp_cie *cie = &reply->cies.v[i];
 		struct prefix p = {
 			.addr = *nhrp_cie_proto(reply, cie), .len = nhrp_cie_bits(reply, cie)};
-		if (cie->code == NHRP_CODE_SUCCESS)
-			refusal_clear(n, hub, &p);
-		else if (i == 0 || cie->code != reply->cies.v[0].code)
+		if (cie->code && (i == 0 || cie->code != reply->cies.v[0].code))
 			refusal_note(n, hub, &p, cie->code, false, now);
 	}
+	refusal_settle(n, hub, reply->proto_family, now);
 	for (unsigned i = 0; i < reply->vendor.n_candidates; i++)
 		if (reply->vendor.candidates[i].kind == NHRP_CANDIDATE_SEEN)
 			hub->seen = reply->vendor.candidates[i].endpoint;

@@ -289,7 +289,8 @@ void nhs_unbind(
 	struct nhrp *n, struct peer *p, const struct prefix *prefix, const char *why, uint64_t now);
 void refusal_note(struct nhrp *n, struct peer *p, const struct prefix *prefix, uint8_t code,
 	bool by_us, uint64_t now);
-void refusal_clear(struct nhrp *n, struct peer *p, const struct prefix *prefix);
+/* A registration of this family is through: those refused before and not now are no longer asked for. */
+void refusal_settle(struct nhrp *n, const struct peer *p, uint8_t family, uint64_t now);
 
 void nhs_init_client(struct nhrp *n, uint32_t peer);
 /* May this client be given work? 10 times a second, burst 50. */

@@ -213,7 +213,6 @@ static uint8_t bind(struct nhrp *n, struct peer *p, const struct prefix *prefix,
 		env_log(n->env, LOG_INFO, "%s: registered %s", peer_name(p, name),
 			prefix_format(prefix, text));
 	}
-	refusal_clear(n, p, prefix);
 	n->peers->changed = true;
 	b->nbma_claimed = *nbma;
 	b->expires = now + holding_ns;
@@ -228,9 +227,6 @@ static uint8_t register_cie(struct nhrp *n, struct peer *p, const struct nhrp_pa
 		.addr = *nhrp_cie_proto(request, cie), .len = nhrp_cie_bits(request, cie)});
 	if (first && !addr_equal(&prefix.addr, &request->src_proto))
 		return NHRP_CODE_PROHIBITED;
-	/* The default route: length 0 with the unspecified address; else 0 means a host. */
-	if (!first && cie->prefix_len == 0 && addr_is_unspecified(&cie->proto))
-		prefix.len = 0;
 	if (!cert_covers_prefix(&p->cert, &prefix))
 		return NHRP_CODE_PROHIBITED;
 	bool host = prefix.len == addr_bits(prefix.addr.family) &&
@@ -307,6 +303,7 @@ void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 			refusal_note(n, p, &prefix, code, true, now);
 		}
 	}
+	refusal_settle(n, p, request->proto_family, now);
 	if (!request->cies.v[0].code) {
 		forget_others(n, p, request->proto_family, now + holding * NS_PER_S, now);
 		if (p->plain)

@@ -37,10 +37,15 @@ void refusal_note(struct nhrp *n, struct peer *p, const struct prefix *prefix, u
 			name, prefix_format(prefix, text), code, nhrp_code_name(code));
 }
 
-void refusal_clear(struct nhrp *n, struct peer *p, const struct prefix *prefix)
+/* A registration is a full list: what was refused before and not in this one is not asked for any more. */
+void refusal_settle(struct nhrp *n, const struct peer *p, uint8_t family, uint64_t now)
 {
 	char buf[64];
-	struct refusal *r = find(n, peer_name(p, buf), prefix);
-	if (r)
-		r->code = 0;
+	const char *name = peer_name(p, buf);
+	for (unsigned i = 0; i < NHRP_REFUSALS; i++) {
+		struct refusal *r = &n->refusals[i];
+		if (r->code && r->at != now && r->prefix.addr.family == family &&
+			strcmp(r->name, name) == 0)
+			r->code = 0;
+	}
 }

@@ -145,7 +145,9 @@ int nhrp_ext_add_cie(struct nhrp_packet *p, enum nhrp_ext_type type, const struc
 
 bool nhrp_cie_is_host(const struct nhrp_packet *p, const struct nhrp_cie *cie)
 {
-	return cie->prefix_len == 0 || cie->prefix_len >= addr_bits(p->proto_family);
+	if (cie->prefix_len == 0)
+		return !(cie->proto.family && addr_is_unspecified(&cie->proto));
+	return cie->prefix_len >= addr_bits(p->proto_family);
 }
 
 uint8_t nhrp_cie_bits(const struct nhrp_packet *p, const struct nhrp_cie *cie)

@@ -254,9 +254,12 @@ int nhrp_add_cie(struct nhrp_packet *p, const struct nhrp_cie *cie);
  */
 int nhrp_ext_add_cie(struct nhrp_packet *p, enum nhrp_ext_type type, const struct nhrp_cie *cie);
 
-/* Does the CIE stand for one address? Prefix length 0, 255, or at least the family's bits. */
+/*
+ * Does the CIE stand for one address? Prefix length 0, 255, or at least the family's bits; but 0 with
+ * 0.0.0.0 or :: is the default route.
+ */
 bool nhrp_cie_is_host(const struct nhrp_packet *p, const struct nhrp_cie *cie);
-/* Its prefix length in bits with "host" made explicit: 1 .. 32 or 128. */
+/* Its prefix length in bits with "host" made explicit: 0 .. 32 or 128; 0 = default route. */
 uint8_t nhrp_cie_bits(const struct nhrp_packet *p, const struct nhrp_cie *cie);
 /*
  * Its protocol and NBMA addresses; those of the common header when it has none, as a registration

@@ -165,7 +165,12 @@ static void cie_meaning(void **state)
 		assert_int_equal(nhrp_cie_is_host(&p, &cie), rows[i].host);
 		assert_int_equal(nhrp_cie_bits(&p, &cie), rows[i].bits);
 	}
+	cie.prefix_len = 0;
+	cie.proto = fixture_addr("0.0.0.0"); /* the default route */
 	nhrp_init(&p, NHRP_REGISTRATION_REQUEST, 4, 4);
+	assert_false(nhrp_cie_is_host(&p, &cie));
+	assert_int_equal(nhrp_cie_bits(&p, &cie), 0);
+	cie.proto = (struct ip_addr){0};
 	p.src_nbma = fixture_addr("198.51.100.11");
 	p.src_proto = fixture_addr("10.0.0.1");
 	assert_ptr_equal(nhrp_cie_proto(&p, &cie), &p.src_proto);
