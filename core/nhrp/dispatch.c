@@ -283,6 +283,8 @@ void nhrp_peer_path(struct nhrp *n, struct peer *p, uint64_t now)
 		shortcut_peer(n, p, false, now);
 		resolve_path(n, p, now);
 	}
+	if (n->hub)
+		nhs_peer_path(n, p);
 }
 
 void nhrp_peer_down(struct nhrp *n, struct peer *p, uint64_t now)

@@ -58,6 +58,7 @@ struct nhrp_ops {
 
 struct binding {
 	bool used;
+	bool silent; /* the client's path is dead: another's binding of the same prefix comes first */
 	struct prefix prefix;
 	struct ip_addr gateway; /* the client's own address of this family */
 	struct ip_addr nbma_claimed;
@@ -282,6 +283,8 @@ void nhc_init(struct nhrp *n);
 void nhs_register(struct nhrp *n, struct peer *p, struct nhrp_packet *request,
 	const struct endpoint *from, uint64_t now);
 void nhs_peer_down(struct nhrp *n, struct peer *p, uint64_t now);
+/* Its path went silent, or answers again. */
+void nhs_peer_path(struct nhrp *n, struct peer *p);
 /* Its certificate may be a new one: bindings that it does not cover go. */
 void nhs_recheck(struct nhrp *n, struct peer *p, uint64_t now);
 /* Removes p's bindings inside the prefix. */

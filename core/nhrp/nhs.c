@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-#define LIVE_NS (30 * NS_PER_S) /* heard of within this time: its binding is defended */
+#define METRIC        4096
+#define METRIC_SILENT 8192            /* behind those of the same prefix whose clients answer */
+#define LIVE_NS       (30 * NS_PER_S) /* heard of within this time: its binding is defended */
 
 static void expire(void *owner, struct timer *timer, uint64_t now);
 
@@ -32,7 +34,7 @@ static struct fib_route route_of(const struct binding *b)
 	return (struct fib_route){.prefix = b->prefix,
 		.gateway = b->gateway,
 		.source = FIB_REGISTERED,
-		.metric = 4096,
+		.metric = b->silent ? METRIC_SILENT : METRIC,
 		.type = FIB_OVERLAY};
 }
 
@@ -91,6 +93,25 @@ void nhs_peer_down(struct nhrp *n, struct peer *p, uint64_t now)
 		unbind(n, p, &n->clients[p->id].first, p->reason, now);
 	timer_disarm(n->timers, &n->clients[p->id].expiry);
 	n->clients[p->id].have_newest[0] = n->clients[p->id].have_newest[1] = false;
+}
+
+/* The standby takes over at once, and keeps the prefix: who comes back is behind it now. */
+void nhs_peer_path(struct nhrp *n, struct peer *p)
+{
+	bool silent = p->path != PATH_UP;
+	for (uint32_t i = n->clients[p->id].first; i != NHRP_NONE; i = n->bindings[i].next) {
+		struct binding *b = &n->bindings[i];
+		struct fib_route before = route_of(b);
+		if (is_host(b) || b->silent == silent)
+			continue;
+		b->silent = silent;
+		struct fib_route after = route_of(b);
+		if (fib_route_put(n->fib, &after) == 0)
+			fib_route_remove(n->fib, &before);
+		else
+			b->silent = !silent; /* no room: it stays as it is */
+		kernel_sync(n, &b->prefix);
+	}
 }
 
 static void arm_expiry(struct nhrp *n, struct nhs_client *c)
@@ -194,6 +215,7 @@ static uint8_t bind(struct nhrp *n, struct peer *p, const struct prefix *prefix,
 			.gateway = *gateway,
 			.peer = p->id,
 			.next = n->clients[p->id].first,
+			.silent = p->path != PATH_UP,
 			.since = now};
 		if (is_host(b)) {
 			if (fib_neighbour_put(n->fib, &prefix->addr, p->id) != 0)
