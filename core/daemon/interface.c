@@ -70,14 +70,18 @@ void interface_synced(struct node *n)
 	check_addresses(n);
 }
 
-void interface_route_gone(struct node *n, const struct prefix *prefix)
+void interface_route_gone(
+	struct node *n, const struct prefix *prefix, const struct ip_addr *gateway)
 {
-	struct ip_addr gateway;
+	struct ip_addr wanted;
 	char text[PREFIX_TEXT_MAX];
-	/* Down, there is no adding any; and those that the engine has deleted are none of ours now. */
-	if (n->interface.link.up && engine_installed(n->engine, prefix, &gateway) &&
-		may_put_back(n, prefix_format(prefix, text)))
-		actions_order_route(n, prefix, &gateway, true);
+	/*
+	 * Down, there is no adding any; those that the engine has deleted are none of ours now, nor those
+	 * whose place one by another gateway has taken.
+	 */
+	if (n->interface.link.up && engine_installed(n->engine, prefix, &wanted) &&
+		addr_equal(&wanted, gateway) && may_put_back(n, prefix_format(prefix, text)))
+		actions_order_route(n, prefix, &wanted, true);
 }
 
 void interface_changed(struct node *n, const struct kernel_link *link)

@@ -51,7 +51,7 @@ static void on_route(
 	struct node *n = ctx;
 	if (route->protocol == ROUTE_PROTOCOL_WARREN) {
 		if (deleted && route->ifindex == tun_ifindex(n->tun))
-			interface_route_gone(n, &route->prefix);
+			interface_route_gone(n, &route->prefix, &route->gateway);
 		return; /* the engine ordered it */
 	}
 	struct route_update update = {

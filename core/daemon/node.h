@@ -125,7 +125,8 @@ void interface_address(struct node *n, const struct prefix *address, bool delete
 /* All addresses will be told anew; they have been. */
 void interface_reset(struct node *n);
 void interface_synced(struct node *n);
-void interface_route_gone(struct node *n, const struct prefix *prefix);
+void interface_route_gone(
+	struct node *n, const struct prefix *prefix, const struct ip_addr *gateway);
 void interface_changed(struct node *n, const struct kernel_link *link);
 
 /* What of the config the engine wants to know; the rest of out is left. */
