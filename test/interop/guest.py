@@ -13,9 +13,7 @@ A small Linux in QEMU, whose kernel has what the host's may lack: GRE and FOU.
 
 import json
 import os
-import re
 import socket
-import subprocess
 
 from namespaces import fail, until
 
@@ -76,6 +74,19 @@ class Guest:
                 (done.stderr or done.stdout).strip()))
         return done
 
+    def make_root(self, path):
+        """Makes a root of a directory that has the programs of another Debian, unpacked, and no more."""
+        script = """
+            set -e
+            cd "$1"
+            for dir in lib lib64 bin sbin; do [ -e $dir ] || ln -s usr/$dir $dir; done
+            for dir in proc dev run etc var; do
+                mkdir -p $dir
+                mountpoint -q $dir || mount --bind /$dir $dir
+            done
+        """
+        self.run("sh", "-c", script, "sh", path)
+
     def plug(self, port, lab, segment, device):
         """A port on a bridge, which is called br0, of another namespace."""
         lab.link(segment, device, self.ns, "seg%d" % port)
@@ -116,12 +127,6 @@ class GuestNs:
         stats = self.ip_json("-s", "link", "show", "dev", device)[0]["stats64"]
         return stats["rx"]["packets"], stats["tx"]["packets"]
 
-    def ping(self, to, count=1, interval=0.2, timeout=5):
-        """The TTLs of the replies."""
-        done = self.run("ping", "-n", "-c", count, "-i", interval, "-W", timeout, to, check=False,
-            timeout=count * (interval + timeout) + 30)
-        return [int(ttl) for ttl in re.findall(r"bytes from .* ttl=(\d+) ", done.stdout)]
-
     def close(self):
         """Ends what runs here, and the namespace. What a command here left of files in the guest stays."""
         self.guest.run("sh", "-c", "ip netns pids %s | xargs -r kill -9" % self.name)
@@ -129,10 +134,3 @@ class GuestNs:
             self.guest.run("ip", "-n", self.name, "link", "set", "eth0", "down")
             self.ip("link set eth0 name port%d" % self.port, "link set port%d netns 1" % self.port)
         self.guest.run("ip", "netns", "del", self.name)
-
-
-def version(guest):
-    """What runs in there, in a line."""
-    kernel = guest.run("uname", "-r").stdout.strip()
-    frr = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "frr"], capture_output=True, text=True).stdout
-    return "Linux %s, FRR %s" % (kernel, frr)

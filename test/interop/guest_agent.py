@@ -6,17 +6,24 @@ In the guest: runs commands. A connection is a command: a line of JSON {argv, st
 import json
 import socketserver
 import subprocess
+import tempfile
 
 
 class Command(socketserver.StreamRequestHandler):
     def handle(self):
         command = json.loads(self.rfile.readline())
-        try:
-            done = subprocess.run(command["argv"], input=command["stdin"], capture_output=True, text=True,
-                errors="replace")
-            answer = {"returncode": done.returncode, "stdout": done.stdout, "stderr": done.stderr}
-        except OSError as error:
-            answer = {"returncode": 127, "stdout": "", "stderr": str(error)}
+        # Files, for a daemon that is left behind may keep what would be a pipe.
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            try:
+                status = subprocess.run(command["argv"], input=command["stdin"].encode(), stdout=out,
+                    stderr=err).returncode
+            except OSError as error:
+                status = 127
+                err.write(str(error).encode())
+            answer = {"returncode": status}
+            for name, file in (("stdout", out), ("stderr", err)):
+                file.seek(0)
+                answer[name] = file.read().decode(errors="replace")
         self.wfile.write(json.dumps(answer).encode() + b"\n")
 
 

@@ -2,7 +2,7 @@
 """
 warren's plaintext interop mode against FRR's nhrpd on a kernel mGRE interface: see run.sh.
 
-    interop.py KERNEL OUT [scenario...]     KERNEL: what kernel.sh has made; OUT: where the captures go
+    interop.py DIR [scenario...]     DIR: has what run.sh fetched (kernel, newer), and gets the captures
 
 The underlay is the lab's internet (netlab.World), to which the guest's ports are plugged like any other node:
 
@@ -29,14 +29,13 @@ sys.path.insert(1, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 import scenarios  # noqa: E402
 from cloud import Cloud, Skip  # noqa: E402
-from guest import Guest, version  # noqa: E402
-from netlab import Lab, LabError, fail, need_root  # noqa: E402
+from guest import Guest  # noqa: E402
+from netlab import Lab, LabError, need_root  # noqa: E402
 
 
 def run(function, guest, out):
     """One scenario in a lab of its own; what it says of itself."""
-    capture = os.path.join(out, function.__name__ + ".pcap")
-    with Lab() as lab, Cloud(lab, guest, capture) as cloud:
+    with Lab() as lab, Cloud(lab, guest, out, function.__name__) as cloud:
         end_by_signal()
         try:
             note = function(cloud)
@@ -52,7 +51,7 @@ def end_by_signal():
         signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
 
 
-def main(kernel, out, names):
+def main(out, names):
     need_root()
     known = {f.__name__: f for f in scenarios.ALL}
     unknown = [n for n in names if n not in known]
@@ -63,8 +62,9 @@ def main(kernel, out, names):
     began = time.monotonic()
     with Lab() as lab:
         end_by_signal()
-        guest = Guest(lab, kernel, scenarios.PORTS)
-        print("guest: %s, up in %.0f s" % (version(guest), time.monotonic() - began), flush=True)
+        guest = Guest(lab, os.path.join(out, "kernel"), scenarios.PORTS)
+        print("a guest with Linux %s, up in %.0f s" % (guest.run("uname", "-r").stdout.strip(),
+            time.monotonic() - began), flush=True)
         for function in [known[n] for n in names or known]:
             began = time.monotonic()
             outcome, word = "passed", "ok"
@@ -84,6 +84,6 @@ def main(kernel, out, names):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        fail(__doc__)
-    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    sys.exit(main(os.path.abspath(sys.argv[1]), sys.argv[2:]))
