@@ -139,7 +139,7 @@ static int request(struct netmon *m, enum rtsock_type type, const struct prefix 
 {
 	uint8_t bytes[MESSAGE_MAX];
 	size_t len = rtsock_build_route(
-		rtsock_native, type, ++m->seq, prefix, gateway, ifindex, bytes, sizeof bytes);
+		rtsock_native, type, true, ++m->seq, prefix, gateway, ifindex, bytes, sizeof bytes);
 	if (len == 0) {
 		errno = EINVAL;
 		return -1;

@@ -361,9 +361,9 @@ static bool add_mask(const struct rtsock_abi *abi, struct request *r, const stru
 	return add_address(abi, r, p->addr.family, mask);
 }
 
-size_t rtsock_build_route(const struct rtsock_abi *abi, enum rtsock_type type, int32_t seq,
-	const struct prefix *prefix, const struct ip_addr *gateway, uint32_t ifindex, void *out,
-	size_t cap)
+size_t rtsock_build_route(const struct rtsock_abi *abi, enum rtsock_type type, bool ours,
+	int32_t seq, const struct prefix *prefix, const struct ip_addr *gateway, uint32_t ifindex,
+	void *out, size_t cap)
 {
 	struct request r = {.bytes = out, .len = abi->route_len, .cap = cap};
 	bool by_gateway = gateway && gateway->family != 0;
@@ -382,8 +382,8 @@ size_t rtsock_build_route(const struct rtsock_abi *abi, enum rtsock_type type, i
 	r.bytes[MSG_TYPE] = (uint8_t)type;
 	put16(r.bytes + ROUTE_INDEX, (uint16_t)ifindex);
 	put32(r.bytes + ROUTE_FLAGS,
-		RTSOCK_UP | RTSOCK_STATIC | RTSOCK_OURS | (by_gateway ? RTSOCK_GATEWAY : 0) |
-			(host ? RTSOCK_HOST : 0));
+		RTSOCK_UP | RTSOCK_STATIC | (ours ? RTSOCK_OURS : 0) |
+			(by_gateway ? RTSOCK_GATEWAY : 0) | (host ? RTSOCK_HOST : 0));
 	put32(r.bytes + ROUTE_ADDRS,
 		1u << RTA_DST_BIT | 1u << RTA_GATEWAY_BIT | (host ? 0 : 1u << RTA_NETMASK_BIT));
 	put32(r.bytes + ROUTE_SEQ, (uint32_t)seq);

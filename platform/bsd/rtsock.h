@@ -44,7 +44,7 @@ enum rtsock_type {
 #define RTSOCK_REJECT    0x8
 #define RTSOCK_STATIC    0x800
 #define RTSOCK_BLACKHOLE 0x1000
-#define RTSOCK_OURS      0x40000 /* RTF_PROTO3: which nobody else is known to use */
+#define RTSOCK_OURS      0x4000 /* RTF_PROTO2: 1 is what routing daemons use, 3 is macOS's own */
 #define RTSOCK_LOCAL     0x200000
 #define RTSOCK_BROADCAST 0x400000
 
@@ -73,12 +73,12 @@ bool rtsock_parse(const struct rtsock_abi *abi, const void *data, size_t len, si
 	struct rtsock_message *out);
 
 /*
- * A request about a route by an interface: RTSOCK_ROUTE_ADD or _DELETE, with RTSOCK_OURS. gateway NULL or
- * of family 0: by the interface itself. Returns its length, 0 when cap is too small.
+ * A request about a route by an interface: RTSOCK_ROUTE_ADD or _DELETE; `ours` marks it. gateway NULL or of
+ * family 0: by the interface itself. Returns its length, 0 when cap is too small.
  */
-size_t rtsock_build_route(const struct rtsock_abi *abi, enum rtsock_type type, int32_t seq,
-	const struct prefix *prefix, const struct ip_addr *gateway, uint32_t ifindex, void *out,
-	size_t cap);
+size_t rtsock_build_route(const struct rtsock_abi *abi, enum rtsock_type type, bool ours,
+	int32_t seq, const struct prefix *prefix, const struct ip_addr *gateway, uint32_t ifindex,
+	void *out, size_t cap);
 
 /* What a mirror makes of a route; false: nothing. Its table, metric and tos are zero: there are none. */
 bool rtsock_kernel_route(

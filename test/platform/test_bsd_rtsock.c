@@ -311,7 +311,7 @@ static void test_requests(void **state)
 			size_t used;
 			prefix_parse(prefixes[i], &p);
 			addr_parse(p.addr.family == 4 ? "10.0.0.1" : "2001:db8::9", &gateway);
-			size_t len = rtsock_build_route(abi, RTSOCK_ROUTE_ADD, 12, &p,
+			size_t len = rtsock_build_route(abi, RTSOCK_ROUTE_ADD, true, 12, &p,
 				by_gateway ? &gateway : NULL, 300, bytes, sizeof bytes);
 			assert_true(rtsock_parse(abi, bytes, len, &used, &out));
 			assert_int_equal(used, len);
@@ -322,7 +322,7 @@ static void test_requests(void **state)
 			assert_int_equal(out.gateway.family, by_gateway ? p.addr.family : 0);
 			for (size_t cap = 0; cap < len; cap++)
 				assert_int_equal(
-					rtsock_build_route(abi, RTSOCK_ROUTE_ADD, 12, &p,
+					rtsock_build_route(abi, RTSOCK_ROUTE_ADD, true, 12, &p,
 						by_gateway ? &gateway : NULL, 300, bytes, cap),
 					0);
 		}
