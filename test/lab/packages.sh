@@ -10,6 +10,7 @@ packages_of() {
 	lab) echo iproute2 nftables conntrack iputils-ping tcpdump tshark iperf3 ethtool python3 ;;
 	routing) echo frr bird2 ;;
 	interop) echo qemu-system-x86 busybox cpio kmod frr ;;
+	ports) echo file binutils pkg-config clang lld ;;
 	test) echo clang libclang-rt-14-dev clang-format-14 binutils ;;
 	afl) echo clang afl++ ;;
 	bench) echo iproute2 iperf3 python3 binutils openssl wireguard-go wireguard-tools nebula tinc openvpn fastd ;;
