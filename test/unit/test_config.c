@@ -260,6 +260,24 @@ static void test_examples(void **state)
 	}
 }
 
+/* The config that a package installs says what is missing, and nothing else is wrong with it. */
+static void test_installed(void **state)
+{
+	(void)state;
+	static const char path[] = SOURCE_DIR "/platform/linux/service/warren.ini";
+	memset(&errors, 0, sizeof errors);
+	assert_int_equal(config_load(path, &config, &errors), ERR_MALFORMED);
+	const char *line = errors.text;
+	for (unsigned i = 0; i < option_count; i++) {
+		if (!(option_table[i].flags & OPTION_REQUIRED))
+			continue;
+		assert_non_null(strstr(line, option_table[i].key));
+		assert_non_null(strstr(line, "expected"));
+		line = strchr(line, '\n') + 1;
+	}
+	assert_string_equal(line, "");
+}
+
 static void test_diff(void **state)
 {
 	(void)state;
@@ -321,6 +339,7 @@ int main(void)
 		cmocka_unit_test(test_all_errors),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_installed),
 		cmocka_unit_test(test_diff),
 		cmocka_unit_test(test_suggest),
 	};
