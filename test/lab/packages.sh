@@ -12,6 +12,8 @@ packages_of() {
 	interop) echo qemu-system-x86 busybox cpio kmod frr ;;
 	ports) echo file binutils pkg-config clang lld ;;
 	test) echo clang libclang-rt-14-dev clang-format-14 binutils ;;
+	test) echo clang libclang-rt-14-dev clang-format-14 binutils mandoc zsh fish ;;
+	package) echo gzip dpkg-dev rpm lintian rpmlint devscripts debootstrap systemd strace ;;
 	afl) echo clang afl++ ;;
 	bench) echo iproute2 iperf3 python3 binutils openssl wireguard-go wireguard-tools nebula tinc openvpn fastd ;;
 	esac

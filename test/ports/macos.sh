@@ -69,7 +69,7 @@ build_for() {
 	stand_in "$dir" libmicrohttpd microhttpd microhttpd.h
 	stand_in "$dir" jansson jansson jansson.h jansson_config.h
 	PKG_CONFIG_LIBDIR=$dir/pkgconfig quietly cmake -G Ninja -B "$dir/build" -DPORTS_TOOLS="$dir" \
-		-DCMAKE_TOOLCHAIN_FILE="$PWD/test/ports/macos.cmake" -DCMAKE_BUILD_TYPE=Release -DTESTS=OFF
+		-DCMAKE_TOOLCHAIN_FILE="$PWD/test/ports/macos.cmake" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF
 	quietly cmake --build "$dir/build" -j "$(nproc)"
 	for program in daemon/warrend cli/warren; do
 		file "$dir/build/core/$program" | grep -q "Mach-O 64-bit $arch executable" || {
