@@ -37,8 +37,34 @@ install_missing() {
 	echo "Installing:$missing"
 	export DEBIAN_FRONTEND=noninteractive
 	quietly apt-get -q update
+	case $missing in
+	*" frr"* | *" bird2"*) without_services install_now "$missing" ;;
+	*) install_now "$missing" ;;
+	esac
+}
+
+install_now() {
 	# shellcheck disable=SC2086
-	quietly apt-get -q -y install --no-install-recommends $missing
+	quietly apt-get -q -y install --no-install-recommends $1
+}
+
+# Runs a command while packages may not start their services: the lab starts daemons itself, in its own
+# namespaces, and the machine's routes are not ours. Those of now do not start with the machine either.
+without_services() {
+	policy=/usr/sbin/policy-rc.d
+	ours=
+	if [ ! -e $policy ]; then
+		printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy && ours=1
+	fi
+	status=0
+	"$@" || status=$?
+	[ -z "$ours" ] || rm -f $policy
+	for service in frr bird; do
+		case $missing in
+		*" $service"*) systemctl disable $service >/dev/null 2>&1 || true ;;
+		esac
+	done
+	return $status
 }
 
 # build PRESET [cmake option...]: configures and builds.

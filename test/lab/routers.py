@@ -6,6 +6,7 @@ started. Their configurations are those of conf/routing.
     known_good   a file of conf/routing
     Frr          zebra and the daemons that a configuration speaks of, and vtysh
     cloud        a world whose routes come from routing daemons alone
+    started, learnt, direct_traffic, withdrawn, dies   what each scenario of a protocol goes through
 
 Daemons end with the lab; stop() lets them say good-bye, kill() does not.
 """
@@ -16,7 +17,7 @@ import re
 import shutil
 import time
 
-from netlab import ROOT, World, expect, fail, until
+from netlab import ROOT, TUN, World, expect, fail, until
 
 # Everything behind the spokes, for the certificates: routing decides who has what.
 CERTIFIED = ("192.168.0.0/16", "fd77:0:0:0::/56")
@@ -58,11 +59,11 @@ class Routing:
             shutil.chown(path, user, user)
 
     def spawn(self, *argv):
-        """A daemon in the foreground. Its /var/tmp is here, too: FRR keeps what a crash would leave there."""
+        """A daemon in the foreground, which sees our directory where a system's one writes unasked."""
         name = os.path.basename(argv[0])
-        process = self.ns.spawn("unshare", "--mount", "sh", "-c",
-            'mount --bind "$0" /var/tmp && exec "$@"', self.path("tmp"), *argv,
-            log=self.path(name + ".log"))
+        process = self.ns.spawn("unshare", "--mount", "sh", "-ec",
+            'for d in /var/tmp /run/frr; do [ ! -d $d ] || mount --bind "$0" $d; done; exec "$@"',
+            self.path("tmp"), *argv, log=self.path(name + ".log"))
         process.argv, process.telling = list(argv), True
         self.processes.append(process)
         return process
@@ -174,10 +175,29 @@ def cloud(lab, sites=("a", "b"), **options):
     return World(lab, sites=sites, prefixes=None, advertise=False, **options).start()
 
 
+def started(world, hub, spoke, **variables):
+    """FRR by these two files on the hub and on all spokes: (hub, [spokes])."""
+    return (Frr(world.hub_ns, known_good(hub)).start(),
+        [Frr(s.ns, known_good(spoke, **variables)).start() for s in world.sites.values()])
+
+
+def bfd_up(frr, n):
+    """So many BFD sessions, with the profile's timers."""
+    return sum(p["status"] == "up" and p["transmit-interval"] == 200
+        for p in frr.json("show bfd peers")) == n
+
+
 def gateways(node, prefix):
     """Of the routes to a prefix that a node has mirrored from the kernel."""
     return sorted(r["gateway"] or "" for r in node.routes()
         if r["prefix"] == prefix and r["source"] == "kernel")
+
+
+def learnt(world, frr, prefix, protocol, via, timeout=30):
+    """Until a has a route to a prefix from this protocol by this next hop, and warrend has mirrored it."""
+    want = {"protocol": protocol, "via": [via]}
+    until("a learns %s by %s" % (prefix, via),
+        lambda: frr.route(prefix) == want and gateways(world.spokes["a"], prefix) == [via], timeout)
 
 
 def shortcut(node, prefix):
@@ -186,14 +206,19 @@ def shortcut(node, prefix):
 
 
 def direct_traffic(world, one="a", other="b", family=None, packets=20):
-    """Traffic between two LANs becomes direct, and then nothing of it goes by the hub."""
-    world.make_direct(one, other, family=family)
+    """Traffic between two LANs becomes direct, with nothing lost, and then nothing of it goes by the hub."""
     host, to = world.sites[one].host, world.host_of(other, family)
-    hairpinned = world.hub.hairpinned()
+
+    def by_the_hub(count):
+        before = world.hub.hairpinned()
+        ping = host.ping(to, count, 0.02)
+        expect(ping.lost == 0, "%d of %d lost" % (ping.lost, count))
+        return world.hub.hairpinned() - before
+
+    world.make_direct(one, other, family=family)
+    until("traffic goes directly", lambda: by_the_hub(5) == 0)
     sent = world.spokes[one].peer(other)["tx_packets"]
-    ping = host.ping(to, packets, 0.02)
-    expect(ping.lost == 0, "%d of %d lost on the direct path" % (ping.lost, packets))
-    expect(world.hub.hairpinned() == hairpinned, "the hub still carries it")
+    expect(by_the_hub(packets) == 0, "the hub carries it again")
     expect(world.spokes[one].peer(other)["tx_packets"] >= sent + packets, "not to the other spoke")
 
 
@@ -205,7 +230,7 @@ def withdrawn(world, prefix, act, one="a", other="b", timeout=10):
     node = world.spokes[one]
     expect(gateways(node, prefix), "%s has no route to %s" % (one, prefix))
     family = "-6" if ":" in prefix else "-4"
-    in_kernel = lambda: any(r["dst"] == prefix for r in node.ns.ip_json(family, "route"))
+    in_kernel = lambda: any(r["dst"] == prefix for r in node.ns.ip_json(family, "route", "show", "dev", TUN))
     began = time.monotonic()
     act()
     until("the kernel's route to %s goes" % prefix, lambda: not in_kernel(), timeout, 0.01)
@@ -215,3 +240,16 @@ def withdrawn(world, prefix, act, one="a", other="b", timeout=10):
     to = world.host_of(other, 6 if ":" in prefix else 4)
     expect(not world.sites[one].host.reachable(to, 0.3), "traffic without a route")
     return routed - began, gone - routed
+
+
+def gone(world, prefix, act, **options):
+    """withdrawn(), in words for a scenario's note."""
+    return "withdrawn after %.2f s, the shortcut %.2f s later" % withdrawn(world, prefix, act, **options)
+
+
+def dies(world, prefix, other="b", within=3):
+    """A spoke falls silent: BFD finds it, and routing takes its prefix from the others. Returns s."""
+    began = time.monotonic()
+    world.sites[other].router.ip("link set wan down")
+    until("%s's LAN is withdrawn" % other, lambda: not gateways(world.spokes["a"], prefix), within, 0.01)
+    return time.monotonic() - began

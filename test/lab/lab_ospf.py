@@ -1,39 +1,16 @@
 #!/usr/bin/env python3
-"""FRR over the one interface: the routes it learns carry traffic, directly, and take shortcuts along."""
+"""OSPF over the one interface: what it learns carries traffic, directly, and takes shortcuts along."""
 
 import time
 
 from netlab import expect, run, scenario, until
-from routers import Frr, cloud, direct_traffic, gateways, known_good, shortcut, withdrawn
-
-
-def started(world, hub, spoke, **variables):
-    """FRR by these two files on the hub and on all spokes: (hub, [spokes])."""
-    return (Frr(world.hub_ns, known_good(hub)).start(),
-        [Frr(s.ns, known_good(spoke, **variables)).start() for s in world.sites.values()])
+from routers import (bfd_up, cloud, dies, direct_traffic, gone, learnt, shortcut, started)
 
 
 def full(hub, n):
     """So many OSPF neighbours that the hub has exchanged everything with."""
     found = hub.json("show ip ospf neighbor")["neighbors"]
     return sum(e["state"].startswith("Full") for each in found.values() for e in each) == n
-
-
-def bfd_up(frr, n):
-    """So many BFD sessions, with the profile's timers."""
-    return sum(p["status"] == "up" and p["transmit-interval"] == 200
-        for p in frr.json("show bfd peers")) == n
-
-
-def learnt(world, frr, prefix, protocol, via, timeout=30):
-    """Until a has a route to a prefix from this protocol by this next hop, and warrend has mirrored it."""
-    want = {"protocol": protocol, "via": [via]}
-    until("a learns %s by %s" % (prefix, via),
-        lambda: frr.route(prefix) == want and gateways(world.spokes["a"], prefix) == [via], timeout)
-
-
-def gone(world, prefix, act):
-    return "withdrawn after %.2f s, the shortcut %.2f s later" % withdrawn(world, prefix, act)
 
 
 @scenario
@@ -79,6 +56,16 @@ def ospf6_by_next_hops(lab):
     direct_traffic(world, family=6)
     return "learnt after %.1f s, " % took + gone(world, "fd77:0:0:2::/64",
         lambda: b.configure("interface lan0", "no ipv6 ospf6 area 0"))
+
+
+@scenario
+def ospf_with_bfd(lab):
+    """A spoke that falls silent is gone long before OSPF's dead interval of 20 s."""
+    world = cloud(lab)
+    hub, (a, _) = started(world, "frr-ospf-hub.conf", "frr-ospf-spoke.conf")
+    learnt(world, a, "192.168.2.0/24", "ospf", "10.77.0.1")
+    until("BFD is up", lambda: bfd_up(hub, 2))
+    return "withdrawn after %.2f s" % dies(world, "192.168.2.0/24")
 
 
 if __name__ == "__main__":
