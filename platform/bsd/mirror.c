@@ -90,6 +90,19 @@ static struct mirror_entry *insert(struct mirror *m, const struct kernel_route *
 	return &m->v[i];
 }
 
+/* Of several next hops the first is told. */
+static void tell(const struct mirror *m, const struct kernel_route *route)
+{
+	struct kernel_legs legs = {.n = 1,
+		.v[0] = {.gateway = route->gateway, .ifindex = route->ifindex, .weight = 1}};
+	m->events.route(m->events.ctx, route, &legs, false);
+}
+
+static bool is_ours(const struct mirror_entry *e)
+{
+	return e && e->route.protocol == ROUTE_PROTOCOL_WARREN;
+}
+
 static bool same(const struct kernel_route *a, const struct kernel_route *b)
 {
 	return a->ifindex == b->ifindex && a->kind == b->kind && a->protocol == b->protocol &&
@@ -105,14 +118,18 @@ static void drop(struct mirror *m, struct mirror_entry *e)
 	m->v[i] = (struct mirror_entry){.next = m->free};
 	m->free = i;
 	m->n--;
-	m->events.route(m->events.ctx, &gone.route, true);
+	m->events.route(m->events.ctx, &gone.route, &(struct kernel_legs){0}, true);
 	if (gone.waits)
 		m->free_again(m->ctx, &gone.route.prefix, &gone.our_gateway, gone.our_ifindex);
 }
 
-static void put(struct mirror *m, const struct kernel_route *route, bool replaces)
+static void put(struct mirror *m, const struct kernel_route *told, bool replaces)
 {
+	struct kernel_route copy = *told, *route = &copy;
 	struct mirror_entry *e = find(m, &route->prefix, route->table);
+	/* Ours lead to the interface; which gateway they are for is known to us alone. */
+	if (is_ours(e) && route->protocol == ROUTE_PROTOCOL_WARREN)
+		route->gateway = e->route.gateway;
 	if (e && e->seen && m->dumping) {
 		e->twins++; /* the first of the dump is the one */
 		return;
@@ -135,7 +152,7 @@ static void put(struct mirror *m, const struct kernel_route *route, bool replace
 	e->seen = m->dumping;
 	e->twins = m->dumping ? 0 : e->twins;
 	if (changed)
-		m->events.route(m->events.ctx, &e->route, false);
+		tell(m, &e->route);
 }
 
 static void take_route(struct mirror *m, const struct rtsock_message *message)
@@ -287,16 +304,27 @@ void mirror_dump_end(struct mirror *m)
 
 /* ---- Our own routes --------------------------------------------------------------------------- */
 
-bool mirror_wait(struct mirror *m, const struct prefix *prefix, const struct ip_addr *gateway,
-	uint32_t ifindex)
+void mirror_order(struct mirror *m, const struct prefix *prefix, const struct ip_addr *gateway,
+	uint32_t ifindex, bool added)
 {
 	struct mirror_entry *e = find(m, prefix, 0);
-	if (!e)
-		return false;
-	e->waits = true;
-	e->our_gateway = gateway ? *gateway : (struct ip_addr){0};
-	e->our_ifindex = ifindex;
-	return true;
+	struct ip_addr none = {0};
+	struct kernel_route route = {.prefix = *prefix,
+		.gateway = gateway ? *gateway : none,
+		.ifindex = ifindex,
+		.protocol = ROUTE_PROTOCOL_WARREN,
+		.kind = ROUTE_UNICAST};
+	if (is_ours(e)) {
+		e->route.gateway = route.gateway;
+	} else if (e) {
+		e->waits = true;
+		e->our_gateway = route.gateway;
+		e->our_ifindex = ifindex;
+	} else if (added) {
+		put(m, &route, true);
+	} else {
+		m->lost = true; /* one is in the way that we know nothing of */
+	}
 }
 
 bool mirror_forget(struct mirror *m, const struct prefix *prefix)

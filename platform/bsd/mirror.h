@@ -60,9 +60,12 @@ void mirror_take(struct mirror *m, const struct rtsock_message *message);
 /* Around a dump of everything: what it has not told of is gone. Calls reset and synced. */
 void mirror_dump_begin(struct mirror *m);
 void mirror_dump_end(struct mirror *m);
-/* Our route for this prefix could not be added, since another is there: it waits. False: none is. */
-bool mirror_wait(struct mirror *m, const struct prefix *prefix, const struct ip_addr *gateway,
-	uint32_t ifindex);
+/*
+ * We have asked for a route of ours: it was added, or one of this prefix was there. Another's has precedence,
+ * and ours waits for its end.
+ */
+void mirror_order(struct mirror *m, const struct prefix *prefix, const struct ip_addr *gateway,
+	uint32_t ifindex, bool added);
 /* It is wanted no more. False: it did not wait. */
 bool mirror_forget(struct mirror *m, const struct prefix *prefix);
 

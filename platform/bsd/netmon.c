@@ -163,12 +163,10 @@ int route_add(struct netmon *m, const struct prefix *prefix, const struct ip_add
 	char text[PREFIX_TEXT_MAX];
 	(void)metric;
 	int rc = request(m, RTSOCK_ROUTE_ADD, prefix, NULL, ifindex);
-	if (rc < 0 && errno == EEXIST) {
-		/* Any other route wins; ours of before is as good as new. */
-		mirror_wait(&m->mirror, prefix, gateway, ifindex);
-		return 0;
-	}
-	return rc == 0 ? 0 : complain(m, "add ", prefix_format(prefix, text));
+	if (rc < 0 && errno != EEXIST)
+		return complain(m, "add ", prefix_format(prefix, text));
+	mirror_order(&m->mirror, prefix, gateway, ifindex, rc == 0);
+	return 0;
 }
 
 int route_delete(struct netmon *m, const struct prefix *prefix, const struct ip_addr *gateway,

@@ -15,10 +15,12 @@ static void on_reset(void *ctx)
 	(void)ctx;
 }
 
-static void on_route(void *ctx, const struct kernel_route *route, bool deleted)
+static void on_route(
+	void *ctx, const struct kernel_route *route, const struct kernel_legs *legs, bool deleted)
 {
 	struct prefix masked = prefix_masked(route->prefix);
 	(void)ctx;
+	must(legs->n == (deleted ? 0 : 1));
 	must(addr_size(route->prefix.addr.family) != 0);
 	must(route->prefix.len <= addr_bits(route->prefix.addr.family));
 	must(prefix_equal(&masked, &route->prefix));

@@ -37,11 +37,13 @@ static void on_reset(void *ctx)
 	tell("reset\n");
 }
 
-static void on_route(void *ctx, const struct kernel_route *route, bool deleted)
+static void on_route(
+	void *ctx, const struct kernel_route *route, const struct kernel_legs *legs, bool deleted)
 {
 	static const char *const kinds[] = {"", " local", " reject"};
 	char prefix[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX] = "-";
 	(void)ctx;
+	assert_int_equal(legs->n, deleted ? 0 : 1);
 	if (route->gateway.family)
 		addr_format(&route->gateway, gateway);
 	tell("%s %s %s if%u%s%s\n", deleted ? "del" : "set", prefix_format(&route->prefix, prefix),
@@ -228,9 +230,8 @@ static void test_ours_waits(void **state)
 	(void)state;
 	struct prefix p;
 	prefix_parse("10.1.0.0/16", &p);
-	assert_false(mirror_wait(&mirror, &p, NULL, 3));
 	route(RTSOCK_ROUTE_ADD, "10.1.0.0", 16, "192.0.2.1", 1, 0);
-	assert_true(mirror_wait(&mirror, &p, NULL, 3));
+	mirror_order(&mirror, &p, NULL, 3, false);
 	told.len = 0;
 	route(RTSOCK_ROUTE_DELETE, "10.1.0.0", 16, "192.0.2.1", 1, 0);
 	assert_told("del 10.1.0.0/16 192.0.2.1 if1\nagain 10.1.0.0/16 if3\n");
@@ -239,13 +240,35 @@ static void test_ours_waits(void **state)
 	assert_false(mirror_forget(&mirror, &p));
 }
 
+/* The kernel has it by the interface; when it goes, it is told with the gateway that we had in mind. */
+static void test_ours_has_a_gateway(void **state)
+{
+	(void)state;
+	struct prefix p;
+	struct ip_addr a, b;
+	prefix_parse("10.1.0.0/16", &p);
+	addr_parse("10.0.0.2", &a);
+	addr_parse("10.0.0.3", &b);
+	mirror_order(&mirror, &p, &a, 3, true);
+	assert_told("set 10.1.0.0/16 10.0.0.2 if3 ours\n");
+	route(RTSOCK_ROUTE_ADD, "10.1.0.0", 16, NULL, 3, RTSOCK_OURS);
+	mirror_order(&mirror, &p, &b, 3, false); /* it is there already, and serves */
+	assert_told("");
+	assert_false(mirror_forget(&mirror, &p));
+	route(RTSOCK_ROUTE_DELETE, "10.1.0.0", 16, NULL, 3, RTSOCK_OURS);
+	assert_told("del 10.1.0.0/16 10.0.0.3 if3 ours\n");
+	assert_false(mirror.lost);
+	mirror_order(&mirror, &p, &b, 3, false); /* somebody's that we have not heard of yet */
+	assert_true(mirror.lost);
+}
+
 static void test_wanted_no_more(void **state)
 {
 	(void)state;
 	struct prefix p;
 	prefix_parse("10.1.0.0/16", &p);
 	route(RTSOCK_ROUTE_ADD, "10.1.0.0", 16, "192.0.2.1", 1, 0);
-	mirror_wait(&mirror, &p, NULL, 3);
+	mirror_order(&mirror, &p, NULL, 3, false);
 	assert_true(mirror_forget(&mirror, &p));
 	told.len = 0;
 	route(RTSOCK_ROUTE_DELETE, "10.1.0.0", 16, "192.0.2.1", 1, 0);
@@ -303,6 +326,7 @@ int main(void)
 		TEST(test_dump_tells_what_changed),
 		TEST(test_addresses_are_local_routes),
 		TEST(test_ours_waits),
+		TEST(test_ours_has_a_gateway),
 		TEST(test_wanted_no_more),
 		TEST(test_links),
 		TEST(test_answers_to_others),
