@@ -145,6 +145,61 @@ static void restart_begins_with_other_ids(struct sim *s)
 	CHECK_EQ(s, accepted, n);
 }
 
+static void check_own_cie(struct sim *s, const struct nhrp_cie *cie, uint8_t prefix_len)
+{
+	CHECK_EQ(s, cie->code | cie->mtu | cie->preference, 0);
+	CHECK_EQ(s, cie->prefix_len, prefix_len);
+	CHECK_EQ(s, cie->holding_time_s, 600);
+}
+
+/* The fields of what warren asks by itself. */
+static void requests_of_ours(struct sim *s)
+{
+	struct trio t = trio_new(s);
+	struct ip_addr alice = node_address(t.alice, 4), hub = node_address(t.hub, 4);
+	struct flow *f = flow_ping(t.alice, t.bob, 4, MS(100), 5);
+	sim_run(s, S(1));
+	flow_finish(f);
+	const struct nhrp_packet *q = heard_from(t.hub, NHRP_RESOLUTION_REQUEST, t.alice);
+	CHECK_EQ(s, q->flags, 0xC802); /* Q, A, S, no U */
+	CHECK_EQ(s, q->hop_count, 255);
+	CHECK_EQ(s, q->cies.n, 1);
+	check_own_cie(s, &q->cies.v[0], 0);
+	CHECK_EQ(s, q->cies.v[0].nbma.family | q->cies.v[0].proto.family, 0);
+
+	sim_run(s, S(200));
+	q = heard_from(t.hub, NHRP_REGISTRATION_REQUEST, t.alice);
+	CHECK_EQ(s, q->flags, NHRP_FLAG_NAT);
+	CHECK(s, addr_equal(&q->src_proto, &alice));
+	CHECK(s, addr_equal(&q->dst_proto, &hub));
+	check_own_cie(s, &q->cies.v[0], 32);
+	CHECK(s, addr_equal(&q->cies.v[0].proto, &alice));
+}
+
+/* bob's answer is good for 40 s, and once more when it was used; nothing renews what is not used. */
+static void shortcut_ends_with_its_holding_time(struct sim *s)
+{
+	struct trio t = trio_new(s);
+	struct nhrp_view v;
+	t.bob->config.holding_time_s = 40;
+	node_stop(t.bob);
+	world_start_node(t.w, t.bob);
+	WAIT_FOR(s, S(10), node_ready(t.bob));
+	struct flow *f =
+		flow_start(t.alice, t.bob, INNER_ECHO, "10.0.0.11", "192.168.2.7", MS(50), 20);
+	sim_run(s, S(2));
+	flow_finish(f);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(s, node_nhrp(t.alice, "shortcut", "192.168.2.0/24", &v));
+		CHECK_RANGE(s, v.expires_ns, S(25), S(40));
+		sim_run(s, i ? v.expires_ns - S(1) : S(30));
+	}
+	CHECK(s, node_nhrp(t.alice, "shortcut", "192.168.2.0/24", &v));
+	sim_run(s, S(2));
+	CHECK(s, !node_nhrp(t.alice, "shortcut", "192.168.2.0/24", &v));
+	CHECK(s, node_direct(t.alice, t.bob)); /* it was not for want of a path */
+}
+
 /* What comes is compared by id, source and destination, not believed. */
 static void reply_to_another_request_is_ignored(struct sim *s)
 {
@@ -483,6 +538,8 @@ static const struct sim_case cases[] = {
 	{"protocol-error-names-the-field", protocol_error_names_the_field},
 	{"request-id-stays-when-repeated", request_id_stays_when_repeated},
 	{"restart-begins-with-other-ids", restart_begins_with_other_ids},
+	{"requests-of-ours", requests_of_ours},
+	{"shortcut-ends-with-its-holding-time", shortcut_ends_with_its_holding_time},
 	{"reply-to-another-request-is-ignored", reply_to_another_request_is_ignored},
 	{"reply-flags", reply_flags},
 	{"unique-is-an-address-of-its-own", unique_is_an_address_of_its_own},

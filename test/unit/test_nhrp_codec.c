@@ -450,6 +450,30 @@ static void error_offset(void **state)
 	assert_int_equal(p.exts[4].offset, 80);
 }
 
+/* Whatever stands in fields without a meaning: it is read over, and zero when it is written again. */
+static void unused_fields(void **state)
+{
+	/* SNAP, type bits of the lengths (header, CIE), the CIE's unused field, the bit of an extension. */
+	static const struct {
+		uint16_t at;
+		uint8_t bits;
+	} unused[] = {{4, 0xFF}, {8, 0xFF}, {18, 0xC0}, {42, 0xFF}, {43, 0xFF}, {48, 0xC0},
+		{49, 0xC0}, {56, 0x40}};
+	(void)state;
+	uint8_t original[FIXTURE_MAX], data[FIXTURE_MAX], out[FIXTURE_MAX];
+	struct nhrp_packet p;
+	size_t len = fixture_load("synthetic/reg-req-unique-nat-auth", original);
+	memcpy(data, original, len);
+	for (size_t i = 0; i < sizeof unused / sizeof *unused; i++) {
+		assert_int_equal(data[unused[i].at] & unused[i].bits, 0);
+		data[unused[i].at] |= unused[i].bits;
+	}
+	fixture_fix_checksum(data, len);
+	assert_int_equal(nhrp_decode(data, len, &p), 0);
+	assert_int_equal(nhrp_encode(&p, out, sizeof out), len);
+	assert_memory_equal(out, original, len);
+}
+
 /* What an error indication quotes may be cut anywhere behind the addresses, and have any checksum. */
 static void quoted(void **state)
 {
@@ -489,6 +513,7 @@ int main(void)
 		cmocka_unit_test(bad_checksum),
 		cmocka_unit_test(left_to_policy),
 		cmocka_unit_test(error_offset),
+		cmocka_unit_test(unused_fields),
 		cmocka_unit_test(quoted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
