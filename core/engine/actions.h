@@ -9,7 +9,7 @@
  */
 #define ACTIONS_MAX     1024
 #define ACTIONS_RESERVE 256
-#define ACTION_DATA_MAX 1600
+#define ACTION_DATA_MAX PKT_SLOT
 
 struct actions {
 	struct queued {

@@ -194,12 +194,13 @@ int peer_send_to(struct peers *t, struct peer *p, const struct endpoint *to,
 	const struct ip_addr *from, uint16_t protocol, const void *payload, size_t len,
 	uint64_t now)
 {
-	uint8_t buffer[SEALED_HEADER_LEN + GRE_PLAIN_LEN + 1400 + AEAD_TAG_MAX];
+	uint8_t buffer[SEALED_HEADER_LEN + GRE_PLAIN_LEN + PKT_ROOM + AEAD_TAG_MAX];
 	uint8_t *room = buffer + SEALED_HEADER_LEN + GRE_PLAIN_LEN;
 	struct session *s = session_at(t->sessions, p->current);
 	if (!s || p->plain || to->addr.family == 0)
 		return ERR_NOT_FOUND;
-	if (len > 1400)
+	if (len > PKT_ROOM ||
+		SEALED_HEADER_LEN + GRE_PLAIN_LEN + len + s->tx.aead->tag_len > s->peer_max_udp)
 		return ERR_NO_SPACE;
 	memcpy(room, payload, len);
 	int total = t->ops.seal(t->ops.ctx, s, protocol, room, len);

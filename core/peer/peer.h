@@ -281,7 +281,7 @@ static inline bool peer_has_session(const struct peer *p)
 const char *peer_name(const struct peer *p, char *buf);
 
 /*
- * Sends payload (at most 1400 bytes) sealed on the current session to the proven endpoint, or framed to a
+ * Sends payload (at most PKT_ROOM bytes) sealed on the current session to the proven endpoint, or framed to a
  * plaintext member. ERR_NOT_FOUND: no session; ERR_EXPIRED: its key may not be used any more.
  */
 int peer_send(struct peers *t, struct peer *p, uint16_t protocol, const void *payload, size_t len,
