@@ -39,7 +39,8 @@
 	X(TOO_BIG, "too_big")                 /* longer than the path: answered by ICMP */         \
 	X(HAIRPIN_REFUSED, "hairpin_refused") /* a spoke does not relay; or back to its sender */  \
 	X(MULTICAST_FILTERED, "multicast_filtered")                                                \
-	X(OWN_PACKET, "own_packet") /* our own UDP, routed back into the tunnel */                 \
+	X(MULTICAST_LIMITED, "multicast_limited") /* more than this source may have carried */     \
+	X(OWN_PACKET, "own_packet")               /* our own UDP, routed back into the tunnel */   \
 	X(RATE_LIMITED, "rate_limited")                                                            \
 	X(RING_FULL, "ring_full")       /* the control loop is behind */                           \
 	X(RECEIVE_FULL, "receive_full") /* the system had no room in the socket's buffer */        \

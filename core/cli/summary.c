@@ -135,6 +135,20 @@ static void print_relayed(const json_t *s)
 		"hairpin_bytes");
 }
 
+static void print_multicast(const json_t *s)
+{
+	const json_t *m = json_object_get(s, "multicast");
+	printf("to %lld nodes: sent %lld packets, %lld copies; received %lld; filtered %lld, "
+	       "limited %lld",
+		number_of(m, "receivers"), number_of(m, "sent_packets"),
+		number_of(m, "sent_copies"), number_of(m, "received_packets"),
+		number_of(m, "filtered_packets"), number_of(m, "limited_packets"));
+	if (json_array_size(json_object_get(m, "groups")) > 0) {
+		printf("; up to %lld a second of ", number_of(m, "rate_packets_per_s"));
+		print_cell(CELL_LIST, m, "groups");
+	}
+}
+
 /* Those that are not zero. */
 static void print_counts(json_t *counts)
 {
@@ -189,6 +203,7 @@ static const struct {
 	{"packets", print_overlay},
 	{"datagrams", print_datagrams},
 	{"relayed", print_relayed},
+	{"multicast", print_multicast},
 	{"dropped", print_drops},
 	{"NHRP in", print_nhrp_in},
 	{"NHRP out", print_nhrp_out},

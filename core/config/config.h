@@ -17,7 +17,7 @@
  */
 #define CONFIG_PATH_MAX 256 /* a path or a name with its NUL */
 #define CONFIG_NAME_MAX 32
-#define CONFIG_LIST_MAX 16 /* prefix =, advertise =, route =, table = lines, each */
+#define CONFIG_LIST_MAX 16 /* prefix =, advertise =, route =, table =, group = lines, each */
 #define CONFIG_FILE_MAX 65536
 
 struct config_prefixes {
@@ -61,6 +61,10 @@ struct config {
 		bool relay_kernel;
 		struct config_prefixes prefixes, advertise, routes;
 	} nhrp;
+	struct {
+		struct config_prefixes groups;
+		uint32_t rate; /* packets per second */
+	} multicast;
 	struct {
 		bool host_candidates;
 	} paths;

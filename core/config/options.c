@@ -129,6 +129,18 @@ static bool parse_prefix(const struct option *o, const char *value, const char *
 	return prefix_equal(&p, &masked) && !addr_is_multicast(&p.addr);
 }
 
+static bool parse_group(const struct option *o, const char *value, const char *path, void *field)
+{
+	(void)o, (void)path;
+	struct prefix p;
+	if (!prefix_parse(value, &p))
+		return false;
+	struct prefix masked = prefix_masked(p);
+	memcpy(field, &p, sizeof p);
+	return prefix_equal(&p, &masked) && addr_is_multicast(&p.addr) &&
+		p.len >= (p.addr.family == 4 ? 4 : 8);
+}
+
 static bool parse_listen(const struct option *o, const char *value, const char *path, void *field)
 {
 	(void)o, (void)path;
@@ -211,6 +223,12 @@ const struct option option_table[] = {
 		PREFIXES("a prefix without host bits, as in 10.0.0.0/8")},
 	{PLACE("nhrp", "route", AT_LIST(nhrp.routes)), .flags = OPTION_LIST | OPTION_RELOAD,
 		PREFIXES("a prefix without host bits, as in 10.0.0.0/8")},
+
+	{PLACE("multicast", "group", AT_LIST(multicast.groups)), .flags = OPTION_LIST | OPTION_RELOAD,
+		.parse = parse_group, .max = CONFIG_LIST_MAX,
+		.expected = "multicast groups without host bits, as in 239.1.0.0/16 or ff05::/16"},
+	{PLACE("multicast", "rate", AT(multicast.rate)), NUMBER(1, 100000), .preset = "100",
+		.flags = OPTION_RELOAD, .expected = "a number of packets per second from 1 to 100000"},
 
 	{PLACE("paths", "host-candidates", AT(paths.host_candidates)), YES_NO, .preset = "yes"},
 

@@ -73,6 +73,9 @@ void node_engine_config(const struct config *config, struct engine_config *out)
 	out->relay_kernel = config->nhrp.relay_kernel;
 	out->host_candidates = config->paths.host_candidates;
 	out->n_prefixes = (uint8_t)config->nhrp.prefixes.n;
+	out->multicast_rate = config->multicast.rate;
+	out->n_groups = (uint8_t)config->multicast.groups.n;
+	memcpy(out->groups, config->multicast.groups.v, sizeof out->groups);
 	out->n_advertise = (uint8_t)config->nhrp.advertise.n;
 	out->n_routes = (uint8_t)config->nhrp.routes.n;
 	memcpy(out->prefixes, config->nhrp.prefixes.v, sizeof out->prefixes);

@@ -56,10 +56,26 @@ static bool is_own_datagram(const struct worker *w, const struct fib_view *fib, 
 		fib_lookup(fib, &ip->src, &hop) && hop.type == FIB_LOCAL;
 }
 
-static void multicast_from_tun(struct worker *w, struct pkt *p, const struct ip_view *ip)
+static void replicate(struct worker *w, struct pkt *p, enum multicast_kind kind)
+{
+	struct event *ev = data_event(w, EVENT_MULTICAST, p, NULL);
+	if (!ev) {
+		pkt_drop(p, DROP_RING_FULL);
+		return;
+	}
+	ev->kind = (uint8_t)kind;
+	data_event_bytes(ev, p->data, p->len);
+	ring_push(&w->events);
+	p->verdict = PKT_CONSUMED;
+}
+
+/* Limited here already: a flood of it must not fill the ring to the control loop. */
+static void multicast_from_tun(
+	struct worker *w, struct pkt *p, const struct ip_view *ip, uint64_t now)
 {
 	struct split split;
-	if (!multicast_permitted(p->data, ip)) {
+	enum multicast_kind kind = multicast_classify(&w->plane->multicast, p->data, ip);
+	if (kind == MULTICAST_FILTERED) {
 		data_drop(w, p, DROP_MULTICAST_FILTERED);
 		return;
 	}
@@ -67,8 +83,12 @@ static void multicast_from_tun(struct worker *w, struct pkt *p, const struct ip_
 		data_drop(w, p, DROP_MALFORMED);
 		return;
 	}
+	struct multicast_limit limit = plane_multicast_limit(w->plane, kind);
 	for (struct pkt one = *p; (one.data = split_next(&split, &one.len));) {
-		data_consume(w, EVENT_MULTICAST, &one, NULL, 0);
+		if (bucket_take(&w->multicast[kind], limit.interval_ns, limit.burst, now))
+			replicate(w, &one, kind);
+		else
+			data_drop(w, &one, DROP_MULTICAST_LIMITED);
 		p->verdict = one.verdict;
 		p->drop = one.drop;
 	}
@@ -102,7 +122,7 @@ static void decide_from_tun(
 		return;
 	}
 	if (addr_is_multicast(&ip.dst)) {
-		multicast_from_tun(w, p, &ip);
+		multicast_from_tun(w, p, &ip, now);
 		return;
 	}
 	if (addr_is_broadcast(&ip.dst) || is_own_datagram(w, fib, p, &ip)) {

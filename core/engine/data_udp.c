@@ -7,11 +7,13 @@
 #include "core/wire/gre.h"
 #include "core/wire/ip.h"
 
-/* What one member may ask of the control loop, and of those who hear our multicast. */
-#define CONTROL_PER_S   1000
-#define CONTROL_BURST   256 /* a bundle is 128 packets */
-#define MULTICAST_PER_S 100
-#define MULTICAST_BURST 200
+/* What one member may ask of the control loop. */
+#define CONTROL_PER_S 1000
+#define CONTROL_BURST 256 /* a bundle is 128 packets */
+
+_Static_assert(
+	sizeof((struct session *)0)->multicast == MULTICAST_KINDS * sizeof(struct shared_bucket),
+	"a limit for each kind");
 
 static bool source_allowed(
 	const struct plane *plane, const struct session *s, const struct ip_addr *src)
@@ -126,13 +128,18 @@ static void hairpin(struct worker *w, struct session *s, struct pkt *p, const st
 static void multicast_from_peer(
 	struct worker *w, struct session *s, struct pkt *p, const struct ip_view *ip, uint64_t now)
 {
-	if (!multicast_permitted(p->data, ip))
+	enum multicast_kind kind = multicast_classify(&w->plane->multicast, p->data, ip);
+	if (kind == MULTICAST_FILTERED) {
 		data_drop(w, p, DROP_MULTICAST_FILTERED);
-	else if (!bucket_take_shared(
-			 &s->multicast, NS_PER_S / MULTICAST_PER_S, MULTICAST_BURST, now))
-		data_drop(w, p, DROP_RATE_LIMITED);
-	else
-		p->verdict = PKT_WRITE_TUN;
+		return;
+	}
+	struct multicast_limit limit = plane_multicast_limit(w->plane, kind);
+	if (!bucket_take_shared(&s->multicast[kind], limit.interval_ns, limit.burst, now)) {
+		data_drop(w, p, DROP_MULTICAST_LIMITED);
+		return;
+	}
+	data_count(&w->counters.multicast_rx_packets, 1);
+	p->verdict = PKT_WRITE_TUN;
 }
 
 void data_decide(struct worker *w, const struct fib_view *fib, struct session *s, struct pkt *p,

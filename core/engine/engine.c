@@ -229,6 +229,9 @@ void engine_reconfigure(struct engine *e, const struct engine_config *c, uint64_
 		&e->plane.redirect, c->redirect && e->plane.hub, memory_order_relaxed);
 	atomic_store_explicit(&e->plane.shortcut, c->shortcut, memory_order_relaxed);
 	atomic_store_explicit(&e->plane.relay_kernel, c->relay_kernel, memory_order_relaxed);
+	atomic_store_explicit(&e->plane.multicast_rate, c->multicast_rate ? c->multicast_rate : 100,
+		memory_order_relaxed);
+	multicast_set(&e->plane.multicast, c->groups, c->n_groups);
 	e->peers.strict = c->strict;
 	nhrp_reconfigure(&e->nhrp, &nhrp, now);
 }
@@ -278,12 +281,13 @@ static struct session *session_of(struct engine *e, const struct event *ev)
 	return (s->plain && live) || session_find(&e->plane.sessions, s->local_index) ? s : NULL;
 }
 
+/* Each worker keeps to the limit; this is for all of them together. */
 static void replicate(struct engine *e, const struct event *ev, uint64_t now)
 {
-	uint16_t protocol = ev->data[0] >> 4 == 6 ? GRE_PROTO_IPV6 : GRE_PROTO_IPV4;
-	if (!bucket_take(&e->multicast, NS_PER_S / 100, 200, now) ||
-		fanout_add(e, protocol, ev->data, ev->len, now) != 0)
-		e->peers.dropped[DROP_RATE_LIMITED]++;
+	struct multicast_limit limit = plane_multicast_limit(&e->plane, ev->kind);
+	if (!bucket_take(&e->multicast[ev->kind], limit.interval_ns, limit.burst, now) ||
+		fanout_add(e, ev->kind, ev->data, ev->len, now) != 0)
+		e->peers.dropped[DROP_MULTICAST_LIMITED]++;
 }
 
 static void confirmed(struct engine *e, struct session *s, const struct event *ev, uint64_t now)
@@ -355,6 +359,7 @@ static void handle_event(struct engine *e, struct event *ev, uint64_t now)
 bool engine_drain(struct engine *e, uint64_t now)
 {
 	bool more = false;
+	fanout_turn(e);
 	for (unsigned i = 0; i <= e->n_workers; i++) {
 		struct event *ev;
 		for (unsigned k = 0; k < TURN_EVENTS && (ev = ring_peek(&e->workers[i].events));
@@ -371,11 +376,13 @@ bool engine_drain(struct engine *e, uint64_t now)
 
 uint64_t engine_deadline(const struct engine *e)
 {
-	return timer_next(&e->timers);
+	uint64_t timer = timer_next(&e->timers), fanout = fanout_deadline(e);
+	return timer < fanout ? timer : fanout;
 }
 
 void engine_timer(struct engine *e, uint64_t now)
 {
+	fanout_turn(e);
 	/* As many as there is room for what they want done; the rest is due at once. */
 	while (e->actions.n - e->actions.head < TURN_ACTIONS && timer_run_one(&e->timers, now))
 		;

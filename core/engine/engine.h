@@ -16,7 +16,7 @@
  */
 
 #define ENGINE_KEY_LEN      32
-#define ENGINE_MAX_PREFIXES 16 /* prefix =, advertise =, route = lines, each */
+#define ENGINE_MAX_PREFIXES 16 /* prefix =, advertise =, route =, group = lines, each */
 #define ENGINE_MAX_WORKERS  15 /* data lanes 1 .. 15 */
 #define ENGINE_MAX_INTEROP  16 /* [interop NAME] sections */
 #define ENGINE_MAX_ALLOW    16 /* allow = lines of one */
@@ -62,7 +62,9 @@ struct engine_config {
 	bool host_candidates;    /* offer own interface addresses as candidates */
 	bool strict;             /* no new sessions once the bundle has expired */
 
-	uint8_t n_prefixes, n_advertise, n_routes;
+	uint32_t multicast_rate; /* packets per second beyond link scope, 0 = 100 */
+
+	uint8_t n_prefixes, n_advertise, n_routes, n_groups;
 	struct prefix
 		prefixes[ENGINE_MAX_PREFIXES]; /* spoke: registered; none = derived from routes */
 	struct prefix advertise[ENGINE_MAX_PREFIXES]; /* hub: told to spokes */
@@ -71,6 +73,8 @@ struct engine_config {
 	uint8_t n_interop; /* 0: no plaintext, ever */
 	struct engine_interop interop[ENGINE_MAX_INTEROP];
 	bool relay_plaintext; /* between sealed and plaintext members */
+	struct prefix
+		groups[ENGINE_MAX_PREFIXES]; /* multicast that is carried besides link scope */
 };
 
 struct engine;
@@ -148,7 +152,10 @@ int engine_set_bundle(struct engine *e, const uint8_t *bundle, size_t len, uint6
 /* The time that certificates are judged by (unix s), and whether the system's clock is behind it. */
 uint64_t engine_time_s(const struct engine *e, uint64_t now);
 bool engine_clock_suspect(const struct engine *e, uint64_t now);
-/* Change what may change while running: prefixes, advertise, routes, redirect, shortcut, holding time. */
+/*
+ * Change what may change while running: prefixes, advertise, routes and their installation, redirect,
+ * shortcut, relay, holding time, strict, multicast groups and their rate.
+ */
 void engine_reconfigure(struct engine *e, const struct engine_config *config, uint64_t now);
 
 /* ---- What it wants done --------------------------------------------------------------------- */
@@ -251,6 +258,16 @@ struct interop_view {
 	uint32_t members; /* now */
 };
 bool engine_view_interop(const struct engine *e, uint32_t *cursor, struct interop_view *out);
+/* Who gets a copy stands in engine_view_nhrp, as kind "multicast". */
+struct multicast_view {
+	uint32_t receivers; /* of copies of what we send */
+	uint32_t rate;      /* packets per second beyond link scope */
+	uint64_t sent_packets, sent_copies, received_packets;
+	uint64_t filtered, limited; /* in either direction */
+	unsigned n_groups;
+	struct prefix groups[ENGINE_MAX_PREFIXES];
+};
+void engine_view_multicast(const struct engine *e, struct multicast_view *out);
 
 struct data_counters { /* sums over all workers */
 	uint64_t tun_rx_packets, tun_rx_bytes, tun_tx_packets, tun_tx_bytes; /* inner packets */
@@ -310,9 +327,13 @@ bool engine_view_installed(
 /* Is this one of them, and by which gateway? */
 bool engine_installed(const struct engine *e, const struct prefix *prefix, struct ip_addr *gateway);
 
-/* NHRP cache: bindings (hub: registered clients), registrations (spoke), resolutions, shortcuts. */
+/*
+ * NHRP cache: bindings (hub: registered clients), registrations (spoke), resolutions, shortcuts; and to whom
+ * multicast is replicated: "dynamic" to who is registered here, "nhs" to hubs.
+ */
 struct nhrp_view {
-	const char *kind; /* "binding", "registration", "resolution", "shortcut", "refused" */
+	const char *
+		kind; /* "binding", "registration", "resolution", "shortcut", "refused", "multicast" */
 	struct prefix prefix;
 	char peer[64];        /* node name */
 	struct endpoint nbma; /* claimed address and port seen; family 0 = none */

@@ -28,7 +28,7 @@ struct engine {
 	struct upkeep upkeep;
 	uint32_t stopped_at; /* how far the good-byes have come: a peer id */
 	uint64_t started_ns;
-	struct bucket multicast;
+	struct bucket multicast[MULTICAST_KINDS];
 	uint32_t route_loss; /* routes that found the table full */
 	char ciphers[64];
 };

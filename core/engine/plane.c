@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_SHORTCUTS 1024
+#define MAX_SHORTCUTS     1024
+#define MULTICAST_PER_S   100 /* link scope: hellos and updates of routing protocols */
+#define MULTICAST_BURST_S 2   /* seconds' worth at once */
 
 static void take_sections(struct plain *out, const struct engine_config *config)
 {
@@ -52,6 +54,8 @@ int plane_init(struct plane *p, const struct engine_config *config, const struct
 	atomic_init(&p->redirect, config->redirect && p->hub);
 	atomic_init(&p->shortcut, config->shortcut);
 	atomic_init(&p->hub_session, SESSION_NONE);
+	atomic_init(&p->multicast_rate,
+		config->multicast_rate ? config->multicast_rate : MULTICAST_PER_S);
 	/* A session that is in use, the one before, the one to come. */
 	int err = sessions_init(&p->sessions, max_peers * 3, max_peers, &p->epoch);
 	if (!err)
@@ -59,9 +63,22 @@ int plane_init(struct plane *p, const struct engine_config *config, const struct
 			max_peers * (CERT_ADDRESSES_MAX + 1) + MAX_SHORTCUTS, &p->epoch, env);
 	if (!err && p->plain.n)
 		err = lpm_init(&p->plain_members, PLAIN_MEMBERS_MAX, &p->epoch);
-	if (err)
+	if (!err)
+		err = multicast_init(&p->multicast, &p->epoch);
+	if (!err)
+		multicast_set(&p->multicast, config->groups, config->n_groups);
+	else
 		plane_fini(p);
 	return err;
+}
+
+struct multicast_limit plane_multicast_limit(const struct plane *p, enum multicast_kind kind)
+{
+	uint32_t per_s = kind == MULTICAST_LINK
+		? MULTICAST_PER_S
+		: atomic_load_explicit(&p->multicast_rate, memory_order_relaxed);
+	return (struct multicast_limit){
+		.interval_ns = NS_PER_S / per_s, .burst = per_s * MULTICAST_BURST_S};
 }
 
 void plane_fini(struct plane *p)
@@ -69,6 +86,7 @@ void plane_fini(struct plane *p)
 	sessions_fini(&p->sessions);
 	fib_fini(&p->fib);
 	lpm_fini(&p->plain_members);
+	multicast_fini(&p->multicast);
 }
 
 int worker_init(

@@ -8,6 +8,7 @@
 #include "core/peer/plain.h"
 #include "core/peer/session.h"
 #include "core/route/fib.h"
+#include "core/route/multicast.h"
 
 /*
  * What the data path reads (published by the control loop) and what it reports back. One plane a node,
@@ -21,6 +22,8 @@ struct plane {
 	struct ip_addr link_local; /* ours */
 	struct plain plain;        /* interop mode: sections, constant; none by default */
 	struct lpm plain_members;  /* NBMA address of each plaintext member -> peer */
+	struct multicast_groups multicast;
+	_Atomic uint32_t multicast_rate; /* packets per second beyond link scope */
 	uint16_t port, mtu;
 	bool hub;
 	_Atomic bool relay_kernel;
@@ -40,12 +43,13 @@ enum event_type {
 	EVENT_DATAGRAM,  /* not sealed: a handshake message on a worker's socket */
 	EVENT_REDIRECT,  /* hub: this packet was sent back into the overlay */
 	EVENT_RESOLVE,   /* spoke: no direct path to this next hop */
-	EVENT_MULTICAST, /* read from the TUN: replicate */
+	EVENT_MULTICAST, /* read from the TUN, permitted: replicate */
 };
 
 struct event {
 	uint8_t type;         /* enum event_type */
 	bool asks;            /* PATH: the packet is a PATH_CHALLENGE */
+	uint8_t kind;         /* MULTICAST: enum multicast_kind */
 	uint16_t protocol;    /* PACKET, PLAIN: GRE protocol */
 	uint16_t len;         /* of data; CONFIRMED, PATH, UNKNOWN: bytes of UDP payload, no data */
 	uint32_t session;     /* id of the session, where there is one */
@@ -70,6 +74,7 @@ struct worker_counters { /* written by the worker, read by anybody */
 	_Atomic uint64_t tun_rx_packets, tun_rx_bytes, tun_tx_packets, tun_tx_bytes;
 	_Atomic uint64_t udp_rx_packets, udp_rx_bytes, udp_tx_packets, udp_tx_bytes;
 	_Atomic uint64_t hairpin_packets, hairpin_bytes;
+	_Atomic uint64_t multicast_rx_packets; /* from peers, to the TUN */
 	_Atomic uint64_t dropped[DROP_COUNT];
 };
 
@@ -85,12 +90,20 @@ struct worker {
 		uint64_t key, until;
 	} limits[WORKER_LIMITS]; /* direct-mapped: an event of this key not before until */
 	struct bucket icmp, unknown, strangers;
-	uint64_t seed[2];         /* of the hashes above */
+	struct bucket multicast[MULTICAST_KINDS]; /* read from the TUN */
+	uint64_t seed[2];                         /* of the hashes above */
 	uint32_t plan[PKT_BATCH]; /* per packet: session to seal it for, or SESSION_NONE */
 	/* what the packets of this batch become: sealed trains, ICMP errors */
 	uint8_t *arena;
 	size_t arena_used;
 };
+
+/* How much multicast of a kind one source may have: one packet each interval, burst at once. */
+struct multicast_limit {
+	uint64_t interval_ns;
+	unsigned burst;
+};
+struct multicast_limit plane_multicast_limit(const struct plane *p, enum multicast_kind kind);
 
 int plane_init(struct plane *p, const struct engine_config *config, const struct cert *self,
 	const struct env *env);

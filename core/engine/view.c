@@ -93,6 +93,26 @@ void engine_view_counters(const struct engine *e, struct data_counters *out)
 		out->dropped[d] += e->peers.dropped[d];
 }
 
+void engine_view_multicast(const struct engine *e, struct multicast_view *out)
+{
+	struct data_counters counters;
+	engine_view_counters(e, &counters);
+	*out = (struct multicast_view){
+		.rate = atomic_load_explicit(&e->plane.multicast_rate, memory_order_relaxed),
+		.sent_packets = e->fanout.packets,
+		.sent_copies = e->fanout.copies,
+		.filtered = counters.dropped[DROP_MULTICAST_FILTERED],
+		.limited = counters.dropped[DROP_MULTICAST_LIMITED],
+		.n_groups = e->plane.multicast.n};
+	memcpy(out->groups, e->plane.multicast.v, sizeof out->groups);
+	for (unsigned i = 0; i <= e->n_workers; i++)
+		out->received_packets += value(&e->workers[i].counters.multicast_rx_packets);
+	for (uint32_t i = 0; i < e->peers.n_fresh; i++) {
+		const struct peer *p = peer_at(&e->peers, i);
+		out->receivers += p && fanout_hears(e, p);
+	}
+}
+
 void engine_count_drops(struct engine *e, uint8_t reason, uint64_t n)
 {
 	e->peers.dropped[reason] += n;
@@ -336,6 +356,20 @@ static bool view_refusal(const struct engine *e, uint32_t i, struct nhrp_view *o
 	return true;
 }
 
+static bool view_multicast(const struct engine *e, uint32_t i, struct nhrp_view *out, uint64_t now)
+{
+	const struct peer *p = peer_at(&e->peers, i);
+	if (!p || !fanout_hears(e, p))
+		return false;
+	*out = (struct nhrp_view){.kind = "multicast",
+		.nbma = p->endpoint,
+		.state = p->hub ? "nhs" : "dynamic",
+		.expires_ns = TS_NEVER,
+		.age_ns = now - p->up_since};
+	strcpy(out->peer, p->cert.name);
+	return true;
+}
+
 bool engine_view_nhrp(const struct engine *e, uint32_t *cursor, struct nhrp_view *out, uint64_t now)
 {
 	const struct {
@@ -347,6 +381,7 @@ bool engine_view_nhrp(const struct engine *e, uint32_t *cursor, struct nhrp_view
 		{NHRP_RESOLUTIONS, view_resolution},
 		{NHRP_SHORTCUTS, view_shortcut},
 		{NHRP_REFUSALS, view_refusal},
+		{e->peers.n_fresh, view_multicast},
 	};
 	uint32_t base = 0;
 	for (unsigned t = 0; t < sizeof tables / sizeof *tables; base += tables[t++].n)

@@ -55,8 +55,8 @@ struct session {
 	_Atomic uint8_t state;                            /* enum session_state */
 	_Atomic uint32_t next_sequence[SEALED_LANES_MAX]; /* ours; each lane has one writer */
 	_Atomic uint64_t tx_messages, tx_blocks, failed_opens;
-	/* limits on what the peer may make us do: NHRP and control packets, multicast, ICMP errors */
-	struct shared_bucket control, multicast, icmp;
+	/* limits on what the peer may make us do: NHRP and control packets, multicast of two kinds, ICMP errors */
+	struct shared_bucket control, multicast[2], icmp;
 
 	/* the control loop's own */
 	uint64_t ended_stamp;

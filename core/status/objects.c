@@ -188,6 +188,26 @@ static json_t *nhrp_counters_json(const struct engine *e)
 	return o;
 }
 
+static const struct field multicast_fields[] = {
+	FIELD("receivers", U32, multicast_view, receivers),
+	FIELD("sent_packets", U64, multicast_view, sent_packets),
+	FIELD("sent_copies", U64, multicast_view, sent_copies),
+	FIELD("received_packets", U64, multicast_view, received_packets),
+	FIELD("filtered_packets", U64, multicast_view, filtered),
+	FIELD("limited_packets", U64, multicast_view, limited),
+	FIELD("rate_packets_per_s", U32, multicast_view, rate),
+};
+
+static json_t *multicast_json(const struct engine *e)
+{
+	struct multicast_view view = {0};
+	engine_view_multicast(e, &view);
+	json_t *o = json_object();
+	fields_add(o, multicast_fields, COUNT(multicast_fields), &view, false);
+	json_object_set_new(o, "groups", prefixes_json(view.groups, view.n_groups));
+	return o;
+}
+
 static json_t *node_warnings(const struct node_view *view, const struct status_context *context)
 {
 	json_t *list = json_array();
@@ -242,6 +262,7 @@ json_t *object_node(const struct engine *e, const struct status_context *context
 	json_object_set_new(o, "warnings", node_warnings(&view, context));
 	json_object_set_new(o, "counters", counters_json(&counters));
 	json_object_set_new(o, "drops", drops_json(&counters));
+	json_object_set_new(o, "multicast", multicast_json(e));
 	json_object_set_new(o, "nhrp", nhrp_counters_json(e));
 	return o;
 }

@@ -10,6 +10,7 @@ struct engine {
 	struct node_view node;
 	struct data_counters counters;
 	struct nhrp_counters nhrp;
+	struct multicast_view multicast;
 	uint32_t n_peers;
 };
 
@@ -34,6 +35,11 @@ void engine_view_counters(const struct engine *e, struct data_counters *out)
 void engine_view_nhrp_counters(const struct engine *e, struct nhrp_counters *out)
 {
 	*out = e->nhrp;
+}
+
+void engine_view_multicast(const struct engine *e, struct multicast_view *out)
+{
+	*out = e->multicast;
 }
 
 /* Peer 0 is an unknown that is down, all others are up. */

@@ -246,6 +246,7 @@ static void begin(struct world *w, uint8_t flags)
 {
 	struct plane *plane = &w->node->plane;
 	struct prefix lan = fixture_prefix("192.168.12.0/24");
+	struct prefix group = fixture_prefix("239.1.0.0/16");
 	w->now = FIXTURE_NOW;
 	w->last_len = 0;
 	reset(w->node, flags & 1);
@@ -259,6 +260,7 @@ static void begin(struct world *w, uint8_t flags)
 		fib_shortcut_put(&plane->fib, &lan, PEER_B);
 	else
 		fib_shortcut_remove(&plane->fib, &lan);
+	multicast_set(&plane->multicast, &group, flags >> 4 & 1);
 	atomic_store(&plane->redirect, flags & 1);
 	atomic_store(&plane->relay_kernel, (flags & 8) != 0);
 }

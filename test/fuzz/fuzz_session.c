@@ -202,6 +202,8 @@ static void verb(struct network *n, uint8_t who, struct reader *r)
 		.relay_kernel = what & 128,
 		.n_prefixes = who >> 4 & 1,
 		.n_routes = who >> 5 & 1,
+		.n_groups = who >> 6 & 1,
+		.groups = {{.addr = {.family = 6, .bytes = {0xff, 5}}, .len = 16}},
 		.prefixes = {node->lan}};
 	unsigned bundle = what / 8 % NET_BUNDLES;
 	switch (what & 3) {

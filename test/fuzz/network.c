@@ -167,7 +167,9 @@ static void make_node(struct network *n, enum network_node i)
 		.install_routes = true,
 		.host_candidates = true,
 		.n_advertise = hub,
+		.n_groups = 1,
 	};
+	config.groups[0] = prefix_of("239.1.0.0/%u", 16);
 	config.certificate_len = make_certificate(numbers[i], numbers[i], hub, certificate);
 	config.advertise[0] = prefix_of("10.%u.0.0/16", 99);
 	secret_of(numbers[i], config.static_secret);

@@ -388,7 +388,8 @@ static bool dropped_after_opening(uint8_t why)
 {
 	return why == DROP_NO_SESSION || why == DROP_NO_ROUTE || why == DROP_BAD_SOURCE ||
 		why == DROP_BAD_INNER || why == DROP_HAIRPIN_REFUSED || why == DROP_TTL_EXCEEDED ||
-		why == DROP_TOO_BIG || why == DROP_MULTICAST_FILTERED || why == DROP_ECN_ILLEGAL;
+		why == DROP_TOO_BIG || why == DROP_MULTICAST_FILTERED ||
+		why == DROP_MULTICAST_LIMITED || why == DROP_ECN_ILLEGAL;
 }
 
 void invariant_verdict(struct node *n, const struct pkt *p)

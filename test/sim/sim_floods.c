@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define RTT       MS(40)
 #define NEWCOMERS 40
@@ -339,6 +340,19 @@ static unsigned drain(struct engine *e)
 	return sent;
 }
 
+/* The same over as many turns as it takes, each of them with its share of copies. */
+static unsigned turns(struct sim *s, struct engine *e, uint64_t now)
+{
+	enum { MOST = 256 + 16 };
+	unsigned sent = 0, got;
+	do {
+		sent += got = drain(e);
+		CHECK_RANGE(s, got, 0, MOST);
+		engine_timer(e, now);
+	} while (e->fanout.n > 0 && engine_deadline(e) <= now);
+	return sent + drain(e);
+}
+
 /* 3,000 registered spokes: each gets the hub's multicast, and a new bundle, though the queue holds 768. */
 static void everybody_is_sent_what_is_for_everybody(struct sim *s)
 {
@@ -364,8 +378,12 @@ static void everybody_is_sent_what_is_for_everybody(struct sim *s)
 		while (engine_drain(e, now))
 			;
 	}
-	CHECK_EQ(s, e->peers.dropped[DROP_RATE_LIMITED], 4);
-	CHECK_EQ(s, drain(e), FANOUT_MAX * N);
+	CHECK_EQ(s, e->peers.dropped[DROP_MULTICAST_LIMITED], 4);
+	clock_t began = clock();
+	CHECK_EQ(s, turns(s, e, now), FANOUT_MAX * N);
+	sim_note(s,
+		"a hello to 1,000 of them: %.2f ms of the control loop, without the system's part",
+		(double)(clock() - began) * 1000 / CLOCKS_PER_SEC / FANOUT_MAX / N * 1000);
 	for (unsigned i = 0; i < N; i++)
 		CHECK_EQ(s, v[i]->next_sequence[0], FANOUT_MAX);
 	/* Room again. */
@@ -373,7 +391,7 @@ static void everybody_is_sent_what_is_for_everybody(struct sim *s)
 	p->len = (uint32_t)inner_build(p->data, &hello);
 	data_from_tun(hub->worker, &pen->batch, now);
 	engine_drain(e, now);
-	CHECK_EQ(s, drain(e), N);
+	CHECK_EQ(s, turns(s, e, now), N);
 
 	w->bundle.number++;
 	world_sign_bundle(w);

@@ -55,6 +55,8 @@ static void test_defaults(void **state)
 	assert_int_equal(config.nhrp.holding_time_s, 600);
 	assert_true(config.nhrp.redirect && config.nhrp.shortcut && config.nhrp.install_routes);
 	assert_false(config.nhrp.relay_kernel);
+	assert_int_equal(config.multicast.groups.n, 0);
+	assert_int_equal(config.multicast.rate, 100);
 	assert_true(config.paths.host_candidates);
 	assert_string_equal(config.control.socket, "/run/warren/warren.sock");
 	assert_int_equal(config.http.listen.addr.family, 4);
@@ -73,6 +75,8 @@ static void test_values(void **state)
 			   "ciphers = aes-256-gcm,aegis-256 chacha20-poly1305\noffloads = none\n"
 			   "[nhrp]\nredirect = no ; comment\nrelay = kernel\n"
 			   "prefix = 10.1.0.0/16\nprefix = 2001:db8::/32\nroute = 0.0.0.0/0\n"
+			   "[multicast]\ngroup = 239.1.0.0/16\ngroup = 224.0.0.251\n"
+			   "group = ff00::/8\nrate = 5000\n"
 			   "[paths]\nhost-candidates = no\n[limits]\npeers = 20000\n"
 			   "[control]\nsocket = s\ngroup = adm\n[http]\nlisten = no\n[log]\nlevel "
 			   "= debug\n"),
@@ -94,6 +98,9 @@ static void test_values(void **state)
 	assert_int_equal(config.nhrp.prefixes.n, 2);
 	assert_int_equal(config.nhrp.prefixes.v[1].len, 32);
 	assert_int_equal(config.nhrp.routes.n, 1);
+	assert_int_equal(config.multicast.groups.n, 3);
+	assert_int_equal(config.multicast.groups.v[1].len, 32);
+	assert_int_equal(config.multicast.rate, 5000);
 	assert_false(config.paths.host_candidates);
 	assert_int_equal(config.limits.peers, 20000);
 	assert_string_equal(config.control.socket, "/etc/w/s");
@@ -129,6 +136,11 @@ static void test_bad_values(void **state)
 		{"[nhrp]\nprefix = 10.0.0.1/8", "without host bits"},
 		{"[nhrp]\nprefix = 10.0.0.0/33", "without host bits"},
 		{"[nhrp]\nrelay = hub", "daemon or kernel"},
+		{"[multicast]\ngroup = 10.0.0.0/8", "multicast groups without host bits"},
+		{"[multicast]\ngroup = 239.1.0.1/16", "multicast groups without host bits"},
+		{"[multicast]\ngroup = 224.0.0.0/3", "multicast groups without host bits"},
+		{"[multicast]\ngroup = ::/0", "multicast groups without host bits"},
+		{"[multicast]\nrate = 0", "packets per second from 1 to 100000"},
 		{"[http]\nlisten = 127.0.0.1:0", "an address and port"},
 		{"[log]\nlevel = loud", "error, warning, info or debug"},
 		{"[control]\ngroup = -x", "the name of a group"},

@@ -230,10 +230,10 @@ static void multicast_and_next_hops_go_to_the_control_loop(void **state)
 	ring_pop(&a->workers[0].events);
 	packet("192.168.11.5", "10.77.0.12", 64, 100);
 	from_tun(a);
-	assert_null(ring_peek(&a->workers[0].events)); /* once a second */
-	for (unsigned i = 0; i <= WORKER_EVENTS; i++) {
+	assert_null(ring_peek(&a->workers[0].events));  /* once a second */
+	for (uint64_t i = 0; i <= WORKER_EVENTS; i++) { /* slowly, and nobody reads it */
 		packet("10.77.0.11", "224.0.0.5", 1, 100);
-		from_tun(a);
+		data_from_tun(&a->workers[0], &batch, FIXTURE_NOW + i * NS_PER_S);
 	}
 	expect_drop(a, DROP_RING_FULL);
 }

@@ -118,9 +118,38 @@ static void multicast_has_a_rate_per_member(void **state)
 		p->len = (uint32_t)len;
 		data_from_udp(&hub->workers[0], &batch, now);
 		passed += p->verdict == PKT_WRITE_TUN;
-		assert_true(p->verdict == PKT_WRITE_TUN || p->drop == DROP_RATE_LIMITED);
+		assert_true(p->verdict == PKT_WRITE_TUN || p->drop == DROP_MULTICAST_LIMITED);
 	}
 	assert_in_range(passed, 1190, 1201); /* 10 s at 100, and 200 at once */
+}
+
+/* A flood from the TUN stays in the worker: the ring to the control loop is for others, too. */
+static void multicast_of_our_own_has_a_rate(void **state)
+{
+	(void)state;
+	struct prefix group;
+	unsigned hellos = 0, beyond = 0;
+	assert_true(prefix_parse("239.1.0.0/16", &group));
+	multicast_set(&a->plane.multicast, &group, 1);
+	atomic_store(&a->plane.multicast_rate, 1000);
+	for (unsigned i = 0; i < 20000; i++) {
+		uint64_t now = FIXTURE_NOW + i * (NS_PER_MS / 2);
+		packet("10.77.0.11", "239.1.2.3", 16, 100);
+		data_from_tun(&a->workers[0], &batch, now);
+		beyond += batch.v[0].verdict == PKT_CONSUMED;
+		packet("10.77.0.11", "224.0.0.5", 1, 100);
+		data_from_tun(&a->workers[0], &batch, now);
+		hellos += batch.v[0].verdict == PKT_CONSUMED;
+		while (ring_peek(&a->workers[0].events))
+			ring_pop(&a->workers[0].events);
+	}
+	/* 10 s, and 2 s' worth at once; neither takes from the other. */
+	assert_in_range(hellos, 1190, 1201);
+	assert_in_range(beyond, 11990, 12001);
+	multicast_set(&a->plane.multicast, NULL, 0);
+	packet("10.77.0.11", "239.1.2.3", 16, 100);
+	data_from_tun(&a->workers[0], &batch, FIXTURE_NOW + 100 * NS_PER_S);
+	assert_int_equal(batch.v[0].drop, DROP_MULTICAST_FILTERED);
 }
 
 /* One who repeats himself earns one RESET a second; he does not use up what others get. */
@@ -170,6 +199,7 @@ int main(void)
 		CASE(strangers_do_not_fill_the_ring),
 		CASE(a_member_may_ask_so_much_of_the_control_loop),
 		CASE(multicast_has_a_rate_per_member),
+		CASE(multicast_of_our_own_has_a_rate),
 		CASE(icmp_errors_have_a_rate_per_member),
 		CASE(unknown_data_of_one_source_once_a_second),
 	};

@@ -37,6 +37,10 @@ static int setup(void **state)
 	endpoint_parse("203.0.113.1:4754", 0, &engine.node.public_endpoint);
 	engine.counters.dropped[DROP_BAD_TAG] = 4;
 	engine.nhrp.in[1] = 5;
+	engine.multicast = (struct multicast_view){
+		.receivers = 2, .sent_packets = 4, .sent_copies = 8, .limited = 3, .n_groups = 2};
+	engine.multicast.groups[0] = fake_prefix("239.1.0.0/16");
+	engine.multicast.groups[1] = fake_prefix("ff05::/16");
 	context = (struct status_context){.version = "1",
 		.os = "Linux",
 		.privileges = "CAP_NET_ADMIN",
@@ -118,6 +122,11 @@ static void test_node(void **state)
 	json_t *nhrp = json_object_get(o, "nhrp");
 	assert_int_equal(integer_at(json_object_get(nhrp, "in"), "resolution_request"), 5);
 	assert_int_equal(integer_at(json_object_get(nhrp, "out"), "resolution_request"), 0);
+	json_t *multicast = json_object_get(o, "multicast");
+	assert_int_equal(integer_at(multicast, "receivers"), 2);
+	assert_int_equal(integer_at(multicast, "sent_copies"), 8);
+	assert_int_equal(integer_at(multicast, "limited_packets"), 3);
+	assert_words(multicast, "groups", "239.1.0.0/16 ff05::/16");
 	json_decref(o);
 
 	context.endpoints = false;
