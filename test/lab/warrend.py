@@ -107,7 +107,7 @@ class Node:
         """Adds a config line; a key that takes one value is replaced."""
         key = line.split("=")[0].strip()
         lines = self.sections.setdefault(section, [])
-        if key not in ("prefix", "advertise", "route"):
+        if key not in ("prefix", "advertise", "route", "group"):
             lines[:] = [l for l in lines if l.split("=")[0].strip() != key]
         lines.append(line)
 
