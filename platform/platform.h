@@ -78,13 +78,14 @@ struct udp_config {
 	uint16_t port;          /* 0 = a random one */
 	unsigned workers;       /* sockets 1 .. workers take sealed data; socket 0 handshakes */
 	uint32_t offloads;      /* UDP_* bits wanted; each is used where the system has it */
+	bool plaintext;         /* what is neither goes to socket 1: interop mode wants it */
 };
 
 /*
  * 1 + workers sockets on one port. Where the system can (SO_REUSEPORT with a classic BPF program)
  * sealed data (GRE word 0x300088B5) is steered by its Key to sockets 1 .. workers, handshake
  * messages (0x000088B6, then type, version 1 and two zero bytes) to socket 0, and all else, and what
- * is shorter than 32 bytes, is dropped. Where it cannot, or with no workers, everything may arrive
+ * is shorter than 32 bytes, is dropped, unless `plaintext` has it at socket 1. Where it cannot, or with no workers, everything may arrive
  * anywhere and the caller copes. IPv4 comes and
  * goes as IPv4 (struct endpoint family 4), never as a mapped IPv6 address. With a specific address
  * only that family is open; without IPv6 on the system only IPv4.
@@ -129,6 +130,35 @@ struct udp_losses {
 	uint64_t foreign; /* neither sealed data nor a handshake message */
 };
 struct udp_losses udp_take_losses(struct udp *udp);
+
+/* ---- GRE directly in IP ---------------------------------------------------------------------- */
+
+/*
+ * IP protocol 47 without UDP, for interop mode: one raw socket a family. The kernel may have GRE
+ * interfaces of its own; both hear what comes. Needs the privilege for raw sockets, at opening alone.
+ */
+struct ipgre;
+
+/* address: as of udp_config. ERR_SYSTEM. */
+int ipgre_open(struct ipgre **out, const struct ip_addr *address, const struct env *env);
+/* NULL is allowed. */
+void ipgre_close(struct ipgre *gre);
+/* -1: that family is closed. */
+int ipgre_fd(const struct ipgre *gre, uint8_t family);
+/*
+ * Fills data (from the GRE header on), len, remote (port 0), local, tos and PKT_GRE, at most as many as
+ * b has slots for; sets b->n and returns it. One longer than PKT_ROOM comes with len 0. 0 = would
+ * block; ERR_SYSTEM. One thread reads.
+ */
+int ipgre_recv(struct ipgre *gre, uint8_t family, struct pkt_batch *b);
+/*
+ * Sends the packets and trains whose verdict is PKT_SEND_GRE, as udp_send does, each datagram of a train
+ * by itself. Any thread.
+ */
+void ipgre_send(struct ipgre *gre, struct pkt_batch *b);
+/* One packet; from may be NULL. 0 or ERR_SYSTEM (not logged). */
+int ipgre_send_one(struct ipgre *gre, const struct ip_addr *to, const struct ip_addr *from,
+	const void *data, size_t len);
 
 /* ---- Routes and addresses ------------------------------------------------------------------- */
 

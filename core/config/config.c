@@ -1,6 +1,7 @@
 #include "core/config/config.h"
 
 #include "core/base/err.h"
+#include "core/config/interop.h"
 #include "core/config/lines.h"
 #include "core/config/options.h"
 #include "core/config/suggest.h"
@@ -17,7 +18,8 @@
 struct loader {
 	struct config *config;
 	struct lines lines;
-	unsigned seen[OPTIONS_MAX]; /* line of each option, 0 = not given */
+	unsigned seen
+		[OPTIONS_MAX]; /* line of each option, 0 = not given; of interop in the last one */
 };
 
 /* ---- Messages about names that do not exist --------------------------------------------------- */
@@ -33,7 +35,7 @@ static void list_names(const char *section, char *out, size_t cap)
 			names[n++] = o->key;
 		else if (!section &&
 			(i == 0 || strcmp(o->section, option_table[i - 1].section) != 0))
-			names[n++] = o->section;
+			names[n++] = o->flags & OPTION_INTEROP ? "interop NAME" : o->section;
 	}
 	size_t len = 0;
 	for (unsigned i = 0; i < n && len < cap; i++) {
@@ -75,9 +77,47 @@ static const struct option *nearest_option(const char *section, const char *key)
 	return suggest_near(key, best_distance) ? best : NULL;
 }
 
+/* Of the section that ends here, or of those that there is one of. */
+static void check_required(struct loader *l, bool interop)
+{
+	const struct config *c = l->config;
+	for (unsigned i = 0; i < option_count; i++) {
+		const struct option *o = &option_table[i];
+		bool each = o->flags & OPTION_INTEROP;
+		if (!(o->flags & OPTION_REQUIRED) || l->seen[i] || each != interop)
+			continue;
+		if (!each)
+			config_error(l->lines.errors, "%s: '%s' in [%s] is missing, expected %s",
+				l->lines.path, o->key, o->section, o->expected);
+		else if (c->interop.n > 0)
+			config_error(l->lines.errors,
+				"%s: '%s' in [interop %s] is missing, expected %s", l->lines.path,
+				o->key, c->interop.v[c->interop.n - 1].name, o->expected);
+	}
+}
+
+static bool begin_interop(struct loader *l, const char *name)
+{
+	char quoted[CONFIG_QUOTE_MAX];
+	check_required(l, true);
+	const char *expected = interop_begin(l->config, name);
+	if (expected) {
+		config_error(l->lines.errors, "%s:%u: [interop %s], expected %s", l->lines.path,
+			l->lines.number, config_quote(name, quoted), expected);
+		return false;
+	}
+	for (unsigned i = 0; i < option_count; i++)
+		if (option_table[i].flags & OPTION_INTEROP)
+			l->seen[i] = 0;
+	return true;
+}
+
 static bool on_section(void *ctx, const char *name)
 {
 	struct loader *l = ctx;
+	const char *of_interop;
+	if (interop_is_section(name, &of_interop))
+		return begin_interop(l, of_interop);
 	if (option_section_exists(name))
 		return true;
 	char quoted[CONFIG_QUOTE_MAX], sections[256], hint[64] = "";
@@ -109,6 +149,10 @@ static void unknown_option(struct loader *l, const char *section, const char *ke
 static int on_option(void *ctx, const char *section, const char *key, const char *value)
 {
 	struct loader *l = ctx;
+	const char *of_interop, *shown = section;
+	bool each = interop_is_section(section, &of_interop);
+	if (each)
+		section = "interop";
 	const struct option *o = option_find(section, key);
 	if (!o) {
 		unknown_option(l, section, key);
@@ -119,15 +163,18 @@ static int on_option(void *ctx, const char *section, const char *key, const char
 		config_error(l->lines.errors,
 			"%s:%u: '%s' in [%s] is given twice, expected it once; the first is in "
 			"line %u",
-			l->lines.path, l->lines.number, key, section, *seen);
+			l->lines.path, l->lines.number, key, shown, *seen);
 		return 1;
 	}
 	*seen = l->lines.number;
-	const char *expected = option_set(o, l->config, value, l->lines.path);
+	void *in = each ? (void *)&l->config->interop.v[l->config->interop.n - 1] : l->config;
+	const char *expected = option_set(o, in, value, l->lines.path);
 	char quoted[CONFIG_QUOTE_MAX];
+	if (expected && (o->flags & OPTION_SECRET))
+		value = "...";
 	if (expected)
 		config_error(l->lines.errors, "%s:%u: '%s = %s' in [%s], expected %s",
-			l->lines.path, l->lines.number, key, config_quote(value, quoted), section,
+			l->lines.path, l->lines.number, key, config_quote(value, quoted), shown,
 			expected);
 	return 1;
 }
@@ -136,18 +183,8 @@ static void set_presets(struct loader *l)
 {
 	memset(l->config, 0, sizeof *l->config);
 	for (unsigned i = 0; i < option_count; i++)
-		if (option_table[i].preset)
+		if (option_table[i].preset && !(option_table[i].flags & OPTION_INTEROP))
 			option_set(&option_table[i], l->config, option_table[i].preset, "");
-}
-
-static void check_required(struct loader *l)
-{
-	for (unsigned i = 0; i < option_count; i++) {
-		const struct option *o = &option_table[i];
-		if ((o->flags & OPTION_REQUIRED) && !l->seen[i])
-			config_error(l->lines.errors, "%s: '%s' in [%s] is missing, expected %s",
-				l->lines.path, o->key, o->section, o->expected);
-	}
 }
 
 /* What no single line can get wrong. */
@@ -181,8 +218,10 @@ int config_parse(const char *text, size_t len, const char *path, struct config *
 	if (bad_line > 0)
 		config_error(
 			errors, "%s:%d: not an option, expected 'key = value'", path, bad_line);
-	check_required(&l);
+	check_required(&l, false);
+	check_required(&l, true);
 	check_together(&l);
+	interop_check(out, path, errors);
 	return errors->n == before && bad_line == 0 ? 0 : ERR_MALFORMED;
 }
 
@@ -223,11 +262,16 @@ void config_diff(const struct config *a, const struct config *b, enum config_cha
 	for (unsigned i = 0; i < option_count; i++) {
 		const struct option *o = &option_table[i];
 		bool reloadable = o->flags & OPTION_RELOAD;
+		if (o->flags & OPTION_INTEROP)
+			continue;
 		if (reloadable == (kind == CONFIG_RELOADABLE) &&
 			memcmp((const char *)a + o->offset, (const char *)b + o->offset,
 				field_size(o)) != 0)
 			config_error(names, "[%s] %s", o->section, o->key);
 	}
+	if (kind == CONFIG_NEEDS_RESTART &&
+		memcmp(&a->interop, &b->interop, sizeof a->interop) != 0)
+		config_error(names, "[interop]");
 }
 
 void config_adopt(struct config *running, const struct config *fresh)

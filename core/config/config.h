@@ -12,13 +12,17 @@
  *   [section]
  *   key = value        ; a comment follows a blank and a semicolon
  *
+ * [interop NAME] sections may be there several times, each with a name of its own.
+ *
  * inih does the splitting; lines.c feeds it, because as distributions build it, it knows no line
  * numbers, cuts long lines and joins indented ones.
  */
-#define CONFIG_PATH_MAX 256 /* a path or a name with its NUL */
-#define CONFIG_NAME_MAX 32
-#define CONFIG_LIST_MAX 16 /* prefix =, advertise =, route =, table =, group = lines, each */
-#define CONFIG_FILE_MAX 65536
+#define CONFIG_PATH_MAX    256 /* a path or a name with its NUL */
+#define CONFIG_NAME_MAX    32
+#define CONFIG_LIST_MAX    16 /* prefix =, advertise =, route =, table =, group = lines, each */
+#define CONFIG_FILE_MAX    65536
+#define CONFIG_INTEROP_MAX 16 /* [interop NAME] sections */
+#define CONFIG_WORD_MAX    9  /* an authentication word with its NUL */
 
 struct config_prefixes {
 	uint32_t n;
@@ -28,6 +32,21 @@ struct config_prefixes {
 struct config_numbers {
 	uint32_t n;
 	uint32_t v[CONFIG_LIST_MAX];
+};
+
+/* With whom we talk in plaintext, docs/protocol.md section 9. */
+struct config_interop {
+	char name[16];
+	bool hub; /* what the other side is */
+	bool raw; /* IP protocol 47, else UDP */
+	struct prefix underlay;
+	struct config_prefixes allow;
+	struct config_key {
+		bool given;
+		uint32_t value;
+	} key;
+	char word[CONFIG_WORD_MAX];      /* never to be shown */
+	char word_file[CONFIG_PATH_MAX]; /* or where it is; identity.h reads it */
 };
 
 /* Paths are "" when not given; a relative one in the file has the file's directory in front. */
@@ -59,12 +78,17 @@ struct config {
 		uint32_t holding_time_s;
 		bool redirect, shortcut, install_routes;
 		bool relay_kernel;
+		bool relay_plaintext;
 		struct config_prefixes prefixes, advertise, routes;
 	} nhrp;
 	struct {
 		struct config_prefixes groups;
 		uint32_t rate; /* packets per second */
 	} multicast;
+	struct {
+		uint32_t n;
+		struct config_interop v[CONFIG_INTEROP_MAX];
+	} interop;
 	struct {
 		bool host_candidates;
 	} paths;

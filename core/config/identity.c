@@ -302,6 +302,29 @@ static void read_token(
 	prim_wipe(text, sizeof text);
 }
 
+static void read_words(
+	const struct config *config, struct identity *id, struct config_errors *errors)
+{
+	char text[SECRET_TEXT_MAX];
+	for (unsigned i = 0; i < config->interop.n; i++) {
+		const struct config_interop *s = &config->interop.v[i];
+		memcpy(id->words[i], s->word, sizeof id->words[i]);
+		if (!s->word_file[0] || !read_word(s->word_file, text, sizeof text, errors))
+			continue;
+		size_t len = strlen(text), good = 0;
+		while (text[good] > ' ' && text[good] <= '~')
+			good++;
+		if (good != len || len == 0 || len >= CONFIG_WORD_MAX)
+			config_error(errors,
+				"%s: not an authentication word, expected 1 to %d printable "
+				"characters",
+				s->word_file, CONFIG_WORD_MAX - 1);
+		else
+			memcpy(id->words[i], text, len + 1);
+	}
+	prim_wipe(text, sizeof text);
+}
+
 /* ---- All of it -------------------------------------------------------------------------------- */
 
 int identity_load(const struct config *config, uint64_t wall_s, struct identity *out,
@@ -312,12 +335,13 @@ int identity_load(const struct config *config, uint64_t wall_s, struct identity 
 	read_key(config, out, errors);
 	read_certificate(config, out, errors);
 	int rc = identity_read_bundle(config, &out->bundle, &out->bundle_len, errors, warnings);
-	if (rc == 0 && !out->bundle)
+	if (rc == 0 && !out->bundle && config->interop.n == 0)
 		config_error(errors,
 			"'bundle' in [node] is missing, expected the path of the network's "
 			"bundle, which names the hubs");
 	read_psk(config, out, errors);
 	read_token(config, out, errors);
+	read_words(config, out, errors);
 	if (errors->n == before)
 		check_trust(config, out, wall_s, errors, warnings);
 	if (errors->n == before) {

@@ -23,6 +23,8 @@ struct identity {
 	uint8_t *bundle; /* the newest: the config's or the state directory's; NULL = none */
 	size_t bundle_len;
 	char token[IDENTITY_TOKEN_MAX + 1]; /* for HTTP; "" = none */
+	char words[CONFIG_INTEROP_MAX]
+		  [CONFIG_WORD_MAX]; /* authentication of each interop section */
 };
 
 /*

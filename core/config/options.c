@@ -141,6 +141,26 @@ static bool parse_group(const struct option *o, const char *value, const char *p
 		p.len >= (p.addr.family == 4 ? 4 : 8);
 }
 
+static bool parse_gre_key(const struct option *o, const char *value, const char *path, void *field)
+{
+	struct config_key *key = field;
+	return key->given = parse_number(o, value, path, &key->value);
+}
+
+/* What Cisco's, FRR's and OpenNHRP's authentication takes. */
+static bool parse_word_secret(
+	const struct option *o, const char *value, const char *path, void *field)
+{
+	(void)path;
+	size_t len = strlen(value), good = 0;
+	while (value[good] > ' ' && value[good] <= '~')
+		good++;
+	if (len == 0 || len >= o->size || good != len)
+		return false;
+	memcpy(field, value, len + 1);
+	return true;
+}
+
 static bool parse_listen(const struct option *o, const char *value, const char *path, void *field)
 {
 	(void)o, (void)path;
@@ -157,10 +177,16 @@ static bool parse_listen(const struct option *o, const char *value, const char *
 static const char *const cipher_words[] = {
 	"chacha20-poly1305", "aes-256-gcm", "aegis-256", NULL}; /* in the order of their bits */
 static const char *const relay_words[] = {"daemon", "kernel", NULL};
+static const char *const role_words[] = {"spoke", "hub", NULL};
+static const char *const framing_words[] = {"udp", "gre", NULL};
 static const char *const level_words[] = {
 	"error", "warning", "info", "debug", NULL}; /* in the order of enum log_level */
 
-#define AT(field)          offsetof(struct config, field), sizeof(((struct config *)0)->field)
+#define AT(field) offsetof(struct config, field), sizeof(((struct config *)0)->field)
+#define AT_EACH(field)                                                                             \
+	offsetof(struct config_interop, field), sizeof(((struct config_interop *)0)->field)
+#define AT_EACH_LIST(field)                                                                        \
+	offsetof(struct config_interop, field), sizeof(((struct config_interop *)0)->field.v[0])
 #define AT_LIST(field)     offsetof(struct config, field), sizeof(((struct config *)0)->field.v[0])
 #define YES_NO             .parse = parse_yes_no, .expected = "yes or no"
 #define PATH(what)         .parse = parse_path, .expected = what
@@ -217,6 +243,7 @@ const struct option option_table[] = {
 		.flags = OPTION_RELOAD},
 	{PLACE("nhrp", "relay", AT(nhrp.relay_kernel)), WORDS(relay_words), .preset = "daemon",
 		.expected = "daemon or kernel"},
+	{PLACE("nhrp", "relay-plaintext", AT(nhrp.relay_plaintext)), YES_NO, .preset = "no"},
 	{PLACE("nhrp", "prefix", AT_LIST(nhrp.prefixes)), .flags = OPTION_LIST | OPTION_RELOAD,
 		PREFIXES("a prefix without host bits, as in 10.1.0.0/16")},
 	{PLACE("nhrp", "advertise", AT_LIST(nhrp.advertise)), .flags = OPTION_LIST | OPTION_RELOAD,
@@ -229,6 +256,23 @@ const struct option option_table[] = {
 		.expected = "multicast groups without host bits, as in 239.1.0.0/16 or ff05::/16"},
 	{PLACE("multicast", "rate", AT(multicast.rate)), NUMBER(1, 100000), .preset = "100",
 		.flags = OPTION_RELOAD, .expected = "a number of packets per second from 1 to 100000"},
+
+	{PLACE("interop", "role", AT_EACH(hub)), WORDS(role_words), .expected = "hub or spoke",
+		.flags = OPTION_INTEROP | OPTION_REQUIRED},
+	{PLACE("interop", "underlay", AT_EACH(underlay)), .parse = parse_prefix,
+		.flags = OPTION_INTEROP | OPTION_REQUIRED,
+		.expected = "an address of the underlay, or a prefix without host bits"},
+	{PLACE("interop", "allow", AT_EACH_LIST(allow)),
+		PREFIXES("a protocol address, or a prefix without host bits"),
+		.flags = OPTION_INTEROP | OPTION_LIST},
+	{PLACE("interop", "key", AT_EACH(key)), .parse = parse_gre_key, .max = UINT32_MAX,
+		.flags = OPTION_INTEROP, .expected = "a GRE key from 0 to 4294967295"},
+	{PLACE("interop", "authentication", AT_EACH(word)), .parse = parse_word_secret,
+		.flags = OPTION_INTEROP | OPTION_SECRET, .expected = "a word of 1 to 8 printable characters"},
+	{PLACE("interop", "authentication-file", AT_EACH(word_file)), .flags = OPTION_INTEROP,
+		PATH("the path of a file with a word")},
+	{PLACE("interop", "framing", AT_EACH(raw)), WORDS(framing_words), .preset = "udp",
+		.flags = OPTION_INTEROP, .expected = "udp or gre"},
 
 	{PLACE("paths", "host-candidates", AT(paths.host_candidates)), YES_NO, .preset = "yes"},
 
@@ -272,10 +316,9 @@ bool option_section_exists(const char *section)
 	return false;
 }
 
-const char *option_set(
-	const struct option *o, struct config *config, const char *value, const char *path)
+const char *option_set(const struct option *o, void *in, const char *value, const char *path)
 {
-	uint8_t *field = (uint8_t *)config + o->offset;
+	uint8_t *field = (uint8_t *)in + o->offset;
 	uint32_t n = 0;
 	if (o->flags & OPTION_LIST) {
 		memcpy(&n, field, sizeof n);

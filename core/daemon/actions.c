@@ -125,8 +125,11 @@ void actions_flush_routes(struct node *n)
 static void send_datagram(struct node *n, const struct action *a)
 {
 	unsigned times;
-	int rc = udp_send_one(
-		n->udp, &a->send.to, &a->send.from, a->send.ttl, a->send.data, a->send.len);
+	int rc = a->send.to.port == 0 && n->ipgre
+		? ipgre_send_one(
+			  n->ipgre, &a->send.to.addr, &a->send.from, a->send.data, a->send.len)
+		: udp_send_one(n->udp, &a->send.to, &a->send.from, a->send.ttl, a->send.data,
+			  a->send.len);
 	if (rc != 0 && log_limit_take(&n->send_limit, os_now_ns(), &times))
 		env_log(&n->env, LOG_WARN, "%u datagrams could not be sent", times);
 }

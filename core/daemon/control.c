@@ -116,6 +116,8 @@ static void handle_datagrams(struct node *n)
 		actions_drain(n); /* before its data is overwritten */
 		/* User data, where the system does not steer it to the workers. */
 		udp_send(n->udp, 0, &one);
+		if (n->ipgre)
+			ipgre_send(n->ipgre, &one);
 		tun_write(n->tun, 0, &one);
 	}
 	if (n->batch_at < n->batch_n)

@@ -20,6 +20,7 @@ static const uint8_t families[2] = {4, 6};
 
 static void on_tun(uv_poll_t *poll, int status, int events);
 static void on_udp(uv_poll_t *poll, int status, int events);
+static void on_gre(uv_poll_t *poll, int status, int events);
 
 /* Starts those that are not running. */
 static void start_polls(struct lane *lane)
@@ -29,6 +30,9 @@ static void start_polls(struct lane *lane)
 	for (unsigned i = 0; i < 2; i++)
 		if (lane->udp_open[i] && !uv_is_active((uv_handle_t *)&lane->udp_poll[i]))
 			uv_poll_start(&lane->udp_poll[i], UV_READABLE, on_udp);
+	for (unsigned i = 0; i < 2; i++)
+		if (lane->gre_open[i] && !uv_is_active((uv_handle_t *)&lane->gre_poll[i]))
+			uv_poll_start(&lane->gre_poll[i], UV_READABLE, on_gre);
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -42,6 +46,8 @@ static void on_retry(uv_timer_t *timer)
 static void finish_batch(struct lane *lane, struct pkt_batch *b)
 {
 	udp_send(lane->udp, lane->number + 1, b);
+	if (lane->ipgre)
+		ipgre_send(lane->ipgre, b);
 	uint32_t offloads = tun_offloads(lane->tun);
 	coalesce(b, offloads & TUN_COALESCE_TCP, offloads & TUN_COALESCE_UDP);
 	if (tun_write(lane->tun, lane->number, b) > 0) {
@@ -92,6 +98,19 @@ static void on_udp(uv_poll_t *poll, int status, int events)
 		trouble(lane, poll);
 }
 
+static void on_gre(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	struct lane *lane = poll->data;
+	int n = ipgre_recv(lane->ipgre, families[poll - lane->gre_poll], &lane->from_udp);
+	if (n > 0) {
+		data_from_udp(lane->worker, &lane->from_udp, os_now_ns());
+		finish_batch(lane, &lane->from_udp);
+	}
+	if (n < 0 || status < 0)
+		trouble(lane, poll);
+}
+
 /* ---- The thread ------------------------------------------------------------------------------- */
 
 static void close_handles(struct lane *lane)
@@ -102,6 +121,9 @@ static void close_handles(struct lane *lane)
 	for (unsigned i = 0; i < 2; i++)
 		if (lane->udp_open[i])
 			uv_close((uv_handle_t *)&lane->udp_poll[i], NULL);
+	for (unsigned i = 0; i < 2; i++)
+		if (lane->gre_open[i])
+			uv_close((uv_handle_t *)&lane->gre_poll[i], NULL);
 }
 
 static void on_stop(uv_async_t *async)
@@ -132,6 +154,14 @@ static int open_handles(struct lane *lane)
 		rc = uv_poll_init(&lane->loop, &lane->udp_poll[i], fd);
 		lane->udp_open[i] = rc == 0;
 		lane->udp_poll[i].data = lane;
+	}
+	for (unsigned i = 0; i < 2 && rc == 0 && lane->ipgre && lane->number == 0; i++) {
+		int fd = ipgre_fd(lane->ipgre, families[i]);
+		if (fd < 0)
+			continue;
+		rc = uv_poll_init(&lane->loop, &lane->gre_poll[i], fd);
+		lane->gre_open[i] = rc == 0;
+		lane->gre_poll[i].data = lane;
 	}
 	return rc;
 }

@@ -21,7 +21,8 @@ struct lane {
 	unsigned number;       /* TUN queue; UDP socket number + 1 */
 	struct tun *tun;
 	struct udp *udp;
-	uv_async_t *bell; /* the control loop's: look at the rings, and at the errors below */
+	struct ipgre *ipgre; /* all send on it, the first reads it; NULL: there is none */
+	uv_async_t *bell;    /* the control loop's: look at the rings, and at the errors below */
 	_Atomic unsigned errors; /* reads that failed, since the control loop looked last */
 	_Atomic bool tun_gone;   /* the device has been taken away */
 
@@ -29,8 +30,8 @@ struct lane {
 	uv_loop_t loop;
 	uv_async_t stop;
 	uv_timer_t retry; /* a descriptor that failed is left alone for a while */
-	uv_poll_t tun_poll, udp_poll[2];
-	bool udp_open[2]; /* IPv4, IPv6 */
+	uv_poll_t tun_poll, udp_poll[2], gre_poll[2];
+	bool udp_open[2], gre_open[2]; /* IPv4, IPv6 */
 	struct pkt_batch from_tun, from_udp;
 };
 

@@ -83,6 +83,40 @@ void node_engine_config(const struct config *config, struct engine_config *out)
 	memcpy(out->routes, config->nhrp.routes.v, sizeof out->routes);
 }
 
+/* At start alone: [interop] sections do not change while we run. */
+static void take_interop(
+	const struct config *config, const struct identity *id, struct engine_config *out)
+{
+	_Static_assert(CONFIG_INTEROP_MAX == ENGINE_MAX_INTEROP &&
+			CONFIG_LIST_MAX == ENGINE_MAX_ALLOW &&
+			CONFIG_WORD_MAX == sizeof out->interop[0].word &&
+			sizeof config->interop.v[0].name == sizeof out->interop[0].name,
+		"every section has a place");
+	out->relay_plaintext = config->nhrp.relay_plaintext;
+	out->n_interop = (uint8_t)config->interop.n;
+	for (unsigned i = 0; i < config->interop.n; i++) {
+		const struct config_interop *c = &config->interop.v[i];
+		struct engine_interop *s = &out->interop[i];
+		*s = (struct engine_interop){.hub = c->hub,
+			.raw = c->raw,
+			.underlay = c->underlay,
+			.have_key = c->key.given,
+			.key = c->key.value,
+			.n_allow = (uint8_t)c->allow.n};
+		memcpy(s->name, c->name, sizeof s->name);
+		memcpy(s->word, id->words[i], sizeof s->word);
+		memcpy(s->allow, c->allow.v, sizeof s->allow);
+	}
+}
+
+static bool wants_framing(const struct config *config, bool raw)
+{
+	for (unsigned i = 0; i < config->interop.n; i++)
+		if (config->interop.v[i].raw == raw)
+			return true;
+	return false;
+}
+
 /* ---- Start, in order -------------------------------------------------------------------------- */
 
 /* Config and identity, with all that is wrong in them on stderr. */
@@ -178,8 +212,12 @@ static int open_udp(struct node *n)
 	struct udp_config config = {.address = n->config.udp.address,
 		.port = (uint16_t)n->config.udp.port,
 		.workers = n->n_lanes,
-		.offloads = n->config.udp.offloads};
-	return udp_open(&n->udp, &config, &n->env);
+		.offloads = n->config.udp.offloads,
+		.plaintext = wants_framing(&n->config, false)};
+	int rc = udp_open(&n->udp, &config, &n->env);
+	if (rc == 0 && wants_framing(&n->config, true))
+		rc = ipgre_open(&n->ipgre, &n->config.udp.address, &n->env);
+	return rc;
 }
 
 static int make_engine(struct node *n, const struct identity *id)
@@ -188,6 +226,7 @@ static int make_engine(struct node *n, const struct identity *id)
 	if (!config)
 		return ERR_NO_SPACE;
 	node_engine_config(&n->config, config);
+	take_interop(&n->config, id, config);
 	memcpy(config->static_secret, id->secret, sizeof config->static_secret);
 	memcpy(config->network_id, n->config.node.network, sizeof config->network_id);
 	memcpy(config->root_key, n->config.node.network + 32, sizeof config->root_key);
@@ -258,6 +297,7 @@ static int start_lanes(struct node *n)
 			.number = i,
 			.tun = n->tun,
 			.udp = n->udp,
+			.ipgre = n->ipgre,
 			.bell = &n->bell};
 		if (lane_start(lane, &n->env) != 0)
 			return ERR_SYSTEM;
@@ -443,6 +483,7 @@ static void finish(struct node *n)
 	free(n->orders);
 	if (n->netmon)
 		netmon_close(n->netmon);
+	ipgre_close(n->ipgre);
 	if (n->udp)
 		udp_close(n->udp);
 	if (n->tun)

@@ -58,6 +58,7 @@ struct node {
 	struct tun *tun;
 	struct interface interface;
 	struct udp *udp;
+	struct ipgre *ipgre; /* NULL: no section of interop mode wants it */
 	struct netmon *netmon;
 	unsigned n_lanes, lanes_running;
 	struct lane lanes[ENGINE_MAX_WORKERS];

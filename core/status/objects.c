@@ -22,6 +22,7 @@ static const struct field node_fields[] = {
 	FIELD("hubs_up", U32, node_view, hubs_up),
 	FIELD("bindings", U32, node_view, bindings),
 	FIELD("shortcuts", U32, node_view, shortcuts),
+	FIELD("plaintext_peers", U32, node_view, plaintext_peers),
 };
 
 static const struct field context_fields[] = {
@@ -48,6 +49,14 @@ static const struct field counter_fields[] = {
 	FIELD("hairpin_bytes", U64, data_counters, hairpin_bytes),
 };
 
+static const struct field interop_fields[] = {
+	FIELD("name", STRING, interop_view, name),
+	FIELD("underlay", PREFIX, interop_view, underlay),
+	FIELD("key", BOOL, interop_view, have_key),
+	FIELD("authentication", BOOL, interop_view, authentication),
+	FIELD("members", U32, interop_view, members),
+};
+
 static const struct field peer_fields[] = {
 	FIELD("name", STRING, peer_view, name),
 	FIELD("public_key", KEY, peer_view, static_key),
@@ -57,6 +66,7 @@ static const struct field peer_fields[] = {
 	FIELD("path_reason", TEXT, peer_view, path_reason),
 	FIELD("endpoint", ENDPOINT, peer_view, endpoint),
 	FIELD("cipher", TEXT, peer_view, cipher),
+	FIELD("plaintext", BOOL, peer_view, plaintext),
 	FIELD("session_age_ns", U64, peer_view, session_age_ns),
 	FIELD("last_received_ns", TIME, peer_view, last_received_ns),
 	FIELD("rtt_ns", POSITIVE, peer_view, rtt_ns),
@@ -240,6 +250,21 @@ static void add_offloads(json_t *o, const struct status_context *context)
 	json_object_set_new(o, "offloads_missing", missing);
 }
 
+/* Sections of interop mode; an empty list where there are none. */
+static json_t *interop_json(const struct engine *e, bool endpoints)
+{
+	struct interop_view view;
+	json_t *list = json_array();
+	for (uint32_t cursor = 0; engine_view_interop(e, &cursor, &view);) {
+		json_t *o = json_object();
+		json_object_set_new(o, "role", json_string(view.hub ? "hub" : "spoke"));
+		json_object_set_new(o, "framing", json_string(view.raw ? "gre" : "udp"));
+		fields_add(o, interop_fields, COUNT(interop_fields), &view, endpoints);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 json_t *object_node(const struct engine *e, const struct status_context *context)
 {
 	struct node_view view = {0};
@@ -256,6 +281,8 @@ json_t *object_node(const struct engine *e, const struct status_context *context
 	json_object_set_new(o, "uptime_s", json_integer((json_int_t)(uptime / NS_PER_S)));
 	json_object_set_new(o, "relay",
 		view.hub ? json_string(view.relay_in_daemon ? "daemon" : "kernel") : json_null());
+	json_object_set_new(o, "interop", interop_json(e, context->endpoints));
+	json_object_set_new(o, "relay_plaintext", json_boolean(view.relay_plaintext));
 	json_object_set_new(o, "redirect", view.hub ? json_boolean(view.redirect) : json_null());
 	json_object_set_new(o, "shortcut", view.hub ? json_null() : json_boolean(view.shortcut));
 	add_offloads(o, context);

@@ -50,6 +50,18 @@ static bool no_hub(const struct node_view *view, const struct status_context *co
 	return !view->hub && view->hubs_up == 0;
 }
 
+static bool plaintext(const struct node_view *view, const struct status_context *context)
+{
+	(void)context;
+	return view->interop > 0;
+}
+
+static bool plaintext_relayed(const struct node_view *view, const struct status_context *context)
+{
+	(void)context;
+	return view->relay_plaintext;
+}
+
 static const struct {
 	bool (*holds)(const struct node_view *view, const struct status_context *context);
 	const char *text;
@@ -57,6 +69,11 @@ static const struct {
 	{clock_behind, "the system's clock is behind: certificates go by a later time"},
 	{certificate_expired, "the certificate has expired, or the clock is wrong"},
 	{certificate_expires, "the certificate expires within 14 days"},
+	{plaintext,
+		"PLAINTEXT: interop mode is on; packets of its members have neither secrecy nor "
+		"proof of origin"},
+	{plaintext_relayed,
+		"PLAINTEXT: packets pass between sealed and plaintext members ('relay-plaintext')"},
 	{no_bundle, "there is no bundle: revocations and hubs are unknown"},
 	{bundle_expired, "the bundle has expired, or the clock is wrong"},
 	{no_hub, "no hub is reachable"},

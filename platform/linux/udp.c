@@ -142,10 +142,10 @@ static int open_socket(
 }
 
 /*
- * Sealed data goes to 1 + hash(Key) % workers, handshake messages to 0, all else to the sink. The
+ * Sealed data goes to 1 + hash(Key) % workers, handshake messages to 0, all else to `rest`. The
  * program sees the UDP payload. The multiplication spreads the session's index and the lane alike.
  */
-static int steer(int fd, unsigned workers)
+static int steer(int fd, unsigned workers, unsigned rest)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
@@ -163,7 +163,7 @@ static int steer(int fd, unsigned workers)
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, VERSION_MASK),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, VERSION_WORD, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, 0),
-		BPF_STMT(BPF_RET | BPF_K, workers + 1),
+		BPF_STMT(BPF_RET | BPF_K, rest),
 	};
 	struct sock_fprog program = {.len = sizeof code / sizeof *code, .filter = code};
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
@@ -205,12 +205,14 @@ static int learn_port(struct udp *u, int fd)
 static void open_steering(struct udp *u, uint8_t family, const struct udp_config *config)
 {
 	int *sink = fd_of(u, u->n, family);
-	if (steer(*fd_of(u, 0, family), u->n - 1) < 0) {
+	if (steer(*fd_of(u, 0, family), u->n - 1, config->plaintext ? 1 : u->n) < 0) {
 		env_log(&u->env, LOG_WARN,
 			"udp: no steering to workers (%s): slower, with everything else as it is",
 			strerror(errno));
 		return;
 	}
+	if (config->plaintext)
+		return;
 	*sink = open_socket(family, config, u->port, MEMBER_SINK);
 	if (*sink < 0)
 		env_log(&u->env, LOG_WARN, "udp: rubbish is not dropped by the system: %s",

@@ -43,6 +43,22 @@ void engine_view_multicast(const struct engine *e, struct multicast_view *out)
 }
 
 /* Peer 0 is an unknown that is down, all others are up. */
+/* As many sections as the node's view says there are. */
+bool engine_view_interop(const struct engine *e, uint32_t *cursor, struct interop_view *out)
+{
+	if (*cursor >= e->node.interop)
+		return false;
+	++*cursor;
+	*out = (struct interop_view){.name = "frr",
+		.hub = true,
+		.raw = true,
+		.have_key = true,
+		.authentication = true,
+		.underlay = fake_prefix("203.0.113.2"),
+		.members = 1};
+	return true;
+}
+
 bool engine_view_peer(const struct engine *e, uint32_t *cursor, struct peer_view *out, uint64_t now)
 {
 	(void)now;

@@ -245,7 +245,7 @@ static void test_file(void **state)
 static void test_examples(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"hub.ini", "spoke.ini"};
+	static const char *const names[] = {"hub.ini", "spoke.ini", "interop.ini"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		char path[512];
 		snprintf(path, sizeof path, SOURCE_DIR "/conf/%s", names[i]);

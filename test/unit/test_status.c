@@ -162,6 +162,28 @@ static unsigned warnings(const char *which)
 	return found;
 }
 
+/* Silent without sections, loud with one; no message shows key or word, which the view does not have. */
+static void test_interop(void **state)
+{
+	(void)state;
+	json_t *o = node_json();
+	assert_int_equal(json_array_size(json_object_get(o, "interop")), 0);
+	assert_true(json_is_false(json_object_get(o, "relay_plaintext")));
+	json_decref(o);
+	assert_int_equal(warnings("PLAINTEXT"), 0);
+	engine.node.interop = 1;
+	o = node_json();
+	json_t *s = json_array_get(json_object_get(o, "interop"), 0);
+	assert_string_equal(json_string_value(json_object_get(s, "role")), "hub");
+	assert_string_equal(json_string_value(json_object_get(s, "framing")), "gre");
+	assert_true(json_is_true(json_object_get(s, "authentication")));
+	assert_int_equal(json_integer_value(json_object_get(s, "members")), 1);
+	json_decref(o);
+	assert_int_equal(warnings("PLAINTEXT: interop mode is on"), 1);
+	engine.node.relay_plaintext = true;
+	assert_int_equal(warnings("relay-plaintext"), 1);
+}
+
 static void test_warnings(void **state)
 {
 	(void)state;
@@ -308,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_node, setup),
 		cmocka_unit_test_setup(test_shorter_ways, setup),
+		cmocka_unit_test_setup(test_interop, setup),
 		cmocka_unit_test_setup(test_warnings, setup),
 		cmocka_unit_test_setup(test_ready, setup),
 		cmocka_unit_test_setup(test_peers, setup),
