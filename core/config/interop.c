@@ -40,12 +40,7 @@ static void check_section(const struct config *config, const struct config_inter
 	bool address = false;
 	for (unsigned i = 0; i < s->allow.n; i++)
 		address |= is_host(&s->allow.v[i]);
-	if (s->allow.n == 0)
-		config_error(errors,
-			"%s: 'allow' in [interop %s] is missing, expected protocol addresses or "
-			"prefixes",
-			where, s->name);
-	else if (s->hub && !address)
+	if (s->hub && s->allow.n > 0 && !address)
 		config_error(errors,
 			"%s: 'allow' in [interop %s], expected the hub's own protocol address "
 			"among them",

@@ -264,7 +264,7 @@ const struct option option_table[] = {
 		.expected = "an address of the underlay, or a prefix without host bits"},
 	{PLACE("interop", "allow", AT_EACH_LIST(allow)),
 		PREFIXES("a protocol address, or a prefix without host bits"),
-		.flags = OPTION_INTEROP | OPTION_LIST},
+		.flags = OPTION_INTEROP | OPTION_LIST | OPTION_REQUIRED},
 	{PLACE("interop", "key", AT_EACH(key)), .parse = parse_gre_key, .max = UINT32_MAX,
 		.flags = OPTION_INTEROP, .expected = "a GRE key from 0 to 4294967295"},
 	{PLACE("interop", "authentication", AT_EACH(word)), .parse = parse_word_secret,
