@@ -18,7 +18,7 @@ void nhrp_error(struct nhrp *n, struct peer *p, uint16_t code, uint16_t offset, 
 {
 	struct nhrp_packet packet;
 	if (code == NHRP_ERROR_NONE || about->type == NHRP_ERROR_INDICATION ||
-		!bucket_take(&n->errors, NS_PER_S, 5, now))
+		!bucket_take(&n->clients[p->id].errors, NS_PER_S, 5, now))
 		return;
 	struct peer *to = NULL;
 	struct ip_addr sender = sender_of(about);

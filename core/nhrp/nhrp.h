@@ -75,6 +75,7 @@ struct nhs_client {
 	struct bucket requests;  /* resolutions it may ask */
 	struct bucket orders;    /* resolutions that make it punch */
 	struct bucket redirects; /* traffic indications to it */
+	struct bucket errors;    /* error indications about what it sends */
 };
 
 struct refusal {
@@ -190,7 +191,7 @@ struct nhrp {
 		uint64_t key, next, gap;
 	} * redirects;
 	uint64_t redirect_seed[2];
-	struct bucket errors, punches; /* punches: begun at somebody else's wish */
+	struct bucket punches; /* punches: begun at somebody else's wish */
 
 	struct hashmap installed; /* prefix -> index below */
 	struct {
