@@ -140,14 +140,16 @@ static void decide_from_tun(
 	}
 	data_choose(w, fib, p, &ip, FIB_NONE, &hop, &wanted);
 	struct session *s = data_direct_session(w, hop.peer);
-	if (s && !w->plane->hub && !addr_equal(&wanted, &hop.next_hop))
+	if (s && !w->plane->hub && !addr_equal(&wanted, &hop.next_hop) &&
+		!addr_is_link_local(&wanted))
 		want_resolution(w, p, &wanted, now); /* its flows have moved to another meanwhile */
 	if (!s && !w->plane->hub && !(ip.version == 6 && addr_is_link_local(&ip.dst))) {
 		s = data_live_session(&w->plane->sessions,
 			atomic_load_explicit(&w->plane->hub_session, memory_order_acquire));
-		if (!hop.shortcut && (!s || s->peer != hop.peer) &&
-			!addr_is_link_local(&hop.next_hop))
-			want_resolution(w, p, &hop.next_hop, now);
+		/* Link-local addresses are not registered: what is asked for is what lies behind. */
+		if (!hop.shortcut && (!s || s->peer != hop.peer))
+			want_resolution(w, p,
+				addr_is_link_local(&hop.next_hop) ? &ip.dst : &hop.next_hop, now);
 	}
 	if (s && !data_plain_allows(s, &ip.dst)) {
 		unreachable_to_tun(w, p, &ip, ICMP_NET_UNREACHABLE, DROP_PLAIN_REFUSED, now);

@@ -46,8 +46,8 @@ def ospf_by_next_hops(lab):
 
 @scenario
 def ospf6_by_next_hops(lab):
-    """OSPFv3, broadcast: next hops are link-local addresses."""
-    world = cloud(lab, overlay="both")
+    """OSPFv3, broadcast: next hops are link-local addresses, the hub indicates nothing (phase 2)."""
+    world = cloud(lab, overlay="both", hub_config={"nhrp": ["redirect = no"]})
     began = time.monotonic()
     hub, (a, b) = started(world, "frr-ospf6-hub.conf", "frr-ospf6-spoke.conf")
     learnt(world, a, "fd77:0:0:2::/64", "ospf6", "fe80::5efe:a4d:c", 40)

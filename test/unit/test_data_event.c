@@ -219,6 +219,32 @@ static void next_hops_are_resolved_unless_there_is_a_reason_not_to(void **state)
 	assert_int_equal(only_event(a)->type, EVENT_RESOLVE);
 }
 
+/* Nobody registers a link-local address, so the hub is asked about what lies behind it. */
+static void behind_a_link_local_next_hop_the_destination_is_resolved(void **state)
+{
+	(void)state;
+	struct ip_addr behind = fixture_addr("fd77:0:0:2::5"), ll_b = b->plane.link_local;
+	fixture_route(a, "fd77:0:0:2::/64", "fe80::5efe:a4d:c", FIB_OVERLAY, FIB_KERNEL);
+	packet("fd77::11", "fd77:0:0:2::5", 64, 100);
+	from_tun(a);
+	assert_int_equal(batch.v[0].remote.addr.bytes[3], HUB);
+	const struct event *ev = only_event(a);
+	assert_int_equal(ev->type, EVENT_RESOLVE);
+	assert_true(addr_equal(&ev->addr, &behind));
+	/* A packet to the neighbour itself goes to nobody else, and asks for nothing. */
+	packet("fe80::5efe:a4d:b", "fe80::5efe:a4d:c", 64, 100);
+	from_tun(a);
+	assert_int_not_equal(batch.v[0].verdict, PKT_SEND_UDP);
+	assert_null(only_event(a));
+	/* Once there is a session with who has it, it is the next hop. */
+	fixture_connect(a, SPOKE_B, b, SPOKE_A);
+	fib_neighbour_put(&a->plane.fib, &ll_b, SPOKE_B);
+	packet("fd77::11", "fd77:0:0:2::5", 64, 100);
+	from_tun(a);
+	assert_int_equal(batch.v[0].remote.addr.bytes[3], SPOKE_B);
+	assert_null(only_event(a));
+}
+
 static void fill_syn(struct pkt *p, const char *src, const char *dst, uint16_t mss)
 {
 	bool v4 = src[0] == '1';
@@ -324,6 +350,7 @@ int main(void)
 		CASE(a_hairpin_is_indicated_once_a_second_and_destination),
 		CASE(relay_by_the_kernel_leaves_the_packet_alone),
 		CASE(next_hops_are_resolved_unless_there_is_a_reason_not_to),
+		CASE(behind_a_link_local_next_hop_the_destination_is_resolved),
 		CASE(mss_is_clamped_to_the_tunnel),
 		CASE(a_mixed_batch_is_taken_apart),
 	};
