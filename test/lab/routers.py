@@ -206,7 +206,7 @@ def shortcut(node, prefix):
 
 
 def direct_traffic(world, one="a", other="b", family=None, packets=20):
-    """Traffic between two LANs becomes direct, with nothing lost, and then nothing of it goes by the hub."""
+    """Traffic between two LANs, once there are routes both ways: nothing is lost, and it becomes direct."""
     host, to = world.sites[one].host, world.host_of(other, family)
 
     def by_the_hub(count):
@@ -215,6 +215,7 @@ def direct_traffic(world, one="a", other="b", family=None, packets=20):
         expect(ping.lost == 0, "%d of %d lost" % (ping.lost, count))
         return world.hub.hairpinned() - before
 
+    until("there are routes both ways", lambda: host.reachable(to, 0.3), 20)
     world.make_direct(one, other, family=family)
     until("traffic goes directly", lambda: by_the_hub(5) == 0)
     sent = world.spokes[one].peer(other)["tx_packets"]
