@@ -3,8 +3,10 @@
 
 import time
 
+from flows import SHARED, Flows, expect_share, next_hops
 from netlab import expect, run, scenario, until
-from routers import (bfd_up, cloud, dies, direct_traffic, gone, learnt, shortcut, started)
+from routers import (Frr, bfd_up, cloud, dies, direct_traffic, gone, known_good, learnt, shortcut,
+    started)
 
 
 def full(hub, n):
@@ -66,6 +68,37 @@ def ospf_with_bfd(lab):
     learnt(world, a, "192.168.2.0/24", "ospf", "10.77.0.1")
     until("BFD is up", lambda: bfd_up(hub, 2))
     return "withdrawn after %.2f s" % dies(world, "192.168.2.0/24")
+
+
+@scenario
+def ospf_with_equal_paths(lab):
+    """An address that two spokes have, at equal cost: flows are shared between them, until one goes."""
+    world = cloud(lab, sites=("a", "b", "c"), hub_config={"nhrp": ["redirect = no"]})
+    a = world.spokes["a"]
+    flows = Flows(world, "bc")
+    Frr(world.hub_ns, known_good("frr-ospf-broadcast-hub.conf")).start()
+    # The shared address is the highest of both, and would be both their router ids.
+    daemons = {name: Frr(site.ns, known_good("frr-ospf-broadcast-spoke.conf") +
+        "router ospf\n ospf router-id %s\n" % site.overlay4).start()
+        for name, site in world.sites.items()}
+    until("a has two next hops", lambda: next_hops(a, SHARED + "/32") ==
+        [("10.77.0.12", 1), ("10.77.0.13", 1)], 40)
+
+    def both_direct():
+        flows.send()
+        return a.direct("b") and a.direct("c")
+    until("both next hops are resolved", both_direct)
+    time.sleep(0.3)
+    hairpinned = world.hub.hairpinned()
+    before = flows.shares()
+    expect_share(before, "b", 1 / 2)
+    expect_share(before, "c", 1 / 2)
+    expect(world.hub.hairpinned() == hairpinned, "the hub carries some of it")
+    daemons["c"].stop()
+    until("a has one next hop", lambda: next_hops(a, SHARED + "/32") == [("10.77.0.12", 1)])
+    after = flows.shares()
+    expect(len(after["b"]) == len(flows.sources), "%d flows at b" % len(after["b"]))
+    return "%d and %d flows" % (len(before["b"]), len(before["c"]))
 
 
 if __name__ == "__main__":
