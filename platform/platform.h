@@ -250,6 +250,8 @@ int netmon_fd(const struct netmon *m);
 int netmon_read(struct netmon *m);
 /* Dumps again, after the system slept, say. 0 or ERR_SYSTEM. */
 int netmon_resync(struct netmon *m);
+/* Tells all routes again, as they were told: for one who could not keep them all. */
+void netmon_tell_routes(struct netmon *m);
 
 /*
  * Adds or replaces, deletes a route of ours in table main; gateway NULL or of family 0 = on link,

@@ -64,6 +64,7 @@ static void on_timer(uv_timer_t *timer)
 		start_polls(n);
 	if (engine_deadline(n->engine) <= now)
 		engine_timer(n->engine, now);
+	kernel_tell_again(n);
 	control_settle(n);
 }
 

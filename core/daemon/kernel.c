@@ -111,6 +111,15 @@ int kernel_open(struct node *n)
 	return rc;
 }
 
+void kernel_tell_again(struct node *n)
+{
+	if (!n->netmon || !engine_routes_again(n->engine, os_now_ns()))
+		return;
+	n->in_netmon = true;
+	netmon_tell_routes(n->netmon);
+	n->in_netmon = false;
+}
+
 int kernel_read(struct node *n, bool resync)
 {
 	n->in_netmon = true;

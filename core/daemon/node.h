@@ -120,6 +120,8 @@ void actions_flush_routes(struct node *n);
 int kernel_open(struct node *n);
 /* Reads what has changed, or (resync) everything; control_settle must follow. ERR_SYSTEM: see netmon_read. */
 int kernel_read(struct node *n, bool resync);
+/* Tells the engine all routes again if it could not keep them all; control_settle must follow. */
+void kernel_tell_again(struct node *n);
 
 /* interface.c: news of our interface; control_settle must follow. */
 void interface_address(struct node *n, const struct prefix *address, bool deleted);

@@ -398,37 +398,10 @@ bool engine_next_action(struct engine *e, struct action *out)
 	return true;
 }
 
-void engine_route(struct engine *e, const struct route_update *u, bool deleted, uint64_t now)
-{
-	char text[PREFIX_TEXT_MAX];
-	struct fib_route route = {.prefix = prefix_masked(u->prefix),
-		.gateway = u->gateway,
-		.table = u->table,
-		.metric = u->metric,
-		.tos = u->tos,
-		.source = FIB_KERNEL,
-		.type = u->type,
-		.elsewhere = u->elsewhere};
-	struct route_leg only = {.gateway = u->gateway, .weight = 1};
-	if (deleted)
-		fib_route_remove(&e->plane.fib, &route);
-	else if (fib_route_put_legs(&e->plane.fib, &route, u->n_legs ? u->legs : &only,
-			 u->n_legs ? u->n_legs : 1) != 0 &&
-		e->route_loss++ % 1000 == 0)
-		env_log(&e->env, LOG_ERROR, "route table full: %s ignored (limit routes = %u)",
-			prefix_format(&route.prefix, text), e->plane.fib.cap / 2);
-	nhrp_routes_changed(&e->nhrp, now);
-}
-
 void engine_addresses_reset(struct engine *e, uint64_t now)
 {
 	e->peers.n_own = 0;
 	nhrp_addresses_changed(&e->nhrp, now);
-}
-
-void engine_routes_synced(struct engine *e, uint64_t now)
-{
-	nhrp_routes_changed(&e->nhrp, now);
 }
 
 void engine_address(struct engine *e, const struct ip_addr *a, bool deleted, uint64_t now)

@@ -16,10 +16,11 @@
  */
 
 #define ENGINE_KEY_LEN      32
-#define ENGINE_MAX_PREFIXES 16 /* prefix =, advertise =, route =, group = lines, each */
-#define ENGINE_MAX_WORKERS  15 /* data lanes 1 .. 15 */
-#define ENGINE_MAX_INTEROP  16 /* [interop NAME] sections */
-#define ENGINE_MAX_ALLOW    16 /* allow = lines of one */
+#define ENGINE_MAX_PREFIXES 16     /* prefix =, advertise =, route =, group = lines, each */
+#define ENGINE_MAX_WORKERS  15     /* data lanes 1 .. 15 */
+#define ENGINE_ROUTES       262144 /* prefixes; memory is used when they come */
+#define ENGINE_MAX_INTEROP  16     /* [interop NAME] sections */
+#define ENGINE_MAX_ALLOW    16     /* allow = lines of one */
 
 /* With whom we talk in plaintext GRE, docs/protocol.md section 9. */
 struct engine_interop {
@@ -53,7 +54,7 @@ struct engine_config {
 	uint8_t ciphers; /* bit mask allowed, 0 = all that the machine has */
 
 	uint32_t max_peers;      /* 0 = 1024 on a spoke, 16384 on a hub */
-	uint32_t max_routes;     /* mirrored kernel routes, 0 = 65536 */
+	uint32_t max_routes;     /* prefixes in the FIB, 0 = ENGINE_ROUTES */
 	uint16_t holding_time_s; /* 0 = 600 */
 	bool redirect;           /* hub: send traffic indications */
 	bool shortcut;           /* spoke: act on them, and resolve next hops */
@@ -144,6 +145,11 @@ void engine_address(struct engine *e, const struct ip_addr *address, bool delete
 void engine_addresses_reset(struct engine *e, uint64_t now);
 /* A dump is complete; until the first one the engine registers no derived prefixes. */
 void engine_routes_synced(struct engine *e, uint64_t now);
+/*
+ * To be asked now and then. True: some kernel routes found the table full, and all are to be told again
+ * now, those that have not changed too. Until then packets for them follow wider routes, or none.
+ */
+bool engine_routes_again(struct engine *e, uint64_t now);
 /* The answer to ACTION_RESOLVE; n = 0: failed. */
 void engine_resolved(struct engine *e, uint32_t token, const struct endpoint *endpoints, unsigned n,
 	uint64_t now);
@@ -240,6 +246,9 @@ struct node_view {
 	uint32_t peers, peers_up, hubs, hubs_up, bindings, shortcuts;
 	uint32_t interop, plaintext_peers; /* sections; members */
 	bool relay_plaintext;
+	uint32_t routes, routes_max;     /* prefixes in the FIB, and for how many there is room */
+	uint32_t routes_left_out;        /* kernel routes for which there was none */
+	uint32_t route_dumps;            /* how often the kernel's routes were read as a whole */
 	bool ready;                      /* hub: always; spoke: registered with at least one hub */
 	bool relay_in_daemon;            /* hairpin bypasses the host's firewall */
 	bool redirect;                   /* hub: tells spokes of shorter ways */

@@ -29,7 +29,12 @@ struct engine {
 	uint32_t stopped_at; /* how far the good-byes have come: a peer id */
 	uint64_t started_ns;
 	struct bucket multicast[MULTICAST_KINDS];
-	uint32_t route_loss; /* routes that found the table full */
+	uint32_t route_dumps;
+	struct lost_routes {
+		uint32_t n;        /* kernel routes that found the table full, about */
+		uint64_t retry_at; /* when they are to be told again */
+		uint64_t gap;      /* until the next time; 0 = none was lost */
+	} lost_routes;
 	char ciphers[64];
 };
 

@@ -47,8 +47,8 @@ int plane_init(struct plane *p, const struct engine_config *config, const struct
 	p->mtu = config->mtu;
 	p->hub = (self->role & CERT_HUB) != 0;
 	uint32_t max_peers = config->max_peers ? config->max_peers : p->hub ? 16384 : 1024;
-	uint32_t max_routes = config->max_routes ? config->max_routes : 65536;
 	take_sections(&p->plain, config);
+	uint32_t max_routes = config->max_routes ? config->max_routes : ENGINE_ROUTES;
 	env->random(env->ctx, p->flow_seed, sizeof p->flow_seed);
 	atomic_init(&p->relay_kernel, config->relay_kernel);
 	atomic_init(&p->redirect, config->redirect && p->hub);

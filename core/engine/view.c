@@ -20,6 +20,10 @@ void engine_view_node(const struct engine *e, struct node_view *out)
 		.bundle_not_after = e->trust.bundle ? e->trust.bundle->not_after : 0,
 		.started_ns = e->started_ns,
 		.bindings = e->nhrp.n_bindings,
+		.routes = e->plane.fib.routes.entries,
+		.routes_max = e->plane.fib.routes.max_entries,
+		.routes_left_out = e->lost_routes.n,
+		.route_dumps = e->route_dumps,
 		.ready = e->plane.hub || nhrp_registered(&e->nhrp),
 		.relay_in_daemon = e->plane.hub &&
 			!atomic_load_explicit(&e->plane.relay_kernel, memory_order_relaxed),

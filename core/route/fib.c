@@ -76,7 +76,7 @@ static uint32_t take(struct fib *f)
 		f->retired_count--;
 	}
 	if (f->retired_count == 0)
-		f->retired_head = 0; /* so that it stays on a few pages of its memory */
+		f->retired_head = 0; /* so that of a large table no more is touched than is used */
 	uint32_t i = f->free_head;
 	if (i != FIB_NONE)
 		f->free_head = f->entries[i].next;

@@ -61,7 +61,7 @@ static void reclaim(struct lpm *t)
 		t->retired_count--;
 	}
 	if (t->retired_count == 0)
-		t->retired_head = 0; /* so that it stays on a few pages of its memory */
+		t->retired_head = 0; /* so that of a large table no more is touched than is used */
 }
 
 /*

@@ -23,6 +23,10 @@ static const struct field node_fields[] = {
 	FIELD("bindings", U32, node_view, bindings),
 	FIELD("shortcuts", U32, node_view, shortcuts),
 	FIELD("plaintext_peers", U32, node_view, plaintext_peers),
+	FIELD("routes", U32, node_view, routes),
+	FIELD("routes_max", U32, node_view, routes_max),
+	FIELD("routes_left_out", U32, node_view, routes_left_out),
+	FIELD("route_dumps", U32, node_view, route_dumps),
 };
 
 static const struct field context_fields[] = {

@@ -40,7 +40,7 @@ void status_text_add(struct status_text *t, const char *bytes, size_t len);
 void status_text_fini(struct status_text *t);
 
 /* Conditions of the node that its user should know of: fixed texts; the number of them. */
-#define STATUS_WARNINGS 10
+#define STATUS_WARNINGS 12
 unsigned status_warnings(const struct node_view *view, const struct status_context *context,
 	const char *out[STATUS_WARNINGS]);
 

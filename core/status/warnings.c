@@ -62,6 +62,12 @@ static bool plaintext_relayed(const struct node_view *view, const struct status_
 	return view->relay_plaintext;
 }
 
+static bool routes_left_out(const struct node_view *view, const struct status_context *context)
+{
+	(void)context;
+	return view->routes_left_out != 0;
+}
+
 static const struct {
 	bool (*holds)(const struct node_view *view, const struct status_context *context);
 	const char *text;
@@ -77,6 +83,10 @@ static const struct {
 	{no_bundle, "there is no bundle: revocations and hubs are unknown"},
 	{bundle_expired, "the bundle has expired, or the clock is wrong"},
 	{no_hub, "no hub is reachable"},
+	{routes_left_out,
+		"not all kernel routes fit into the table ('routes' in [limits]): packets for the "
+		"rest "
+		"follow wider routes, or are dropped"},
 	{hub_hairpins,
 		"traffic between spokes bypasses the host's firewall ('relay = kernel' sends it "
 		"through)"},

@@ -335,6 +335,11 @@ int netmon_read(struct netmon *m)
 	return m->resync ? dump_all(m) : 0;
 }
 
+void netmon_tell_routes(struct netmon *m)
+{
+	routeset_each(&m->routes, m->events.route, m->events.ctx);
+}
+
 int netmon_resync(struct netmon *m)
 {
 	return dump_all(m);

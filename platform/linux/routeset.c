@@ -433,6 +433,16 @@ void routeset_compare(
 	tell_difference(old, now, true, tell, ctx);
 }
 
+void routeset_each(const struct routeset *s, routeset_change_fn *tell, void *ctx)
+{
+	struct routeset_route here;
+	for (uint32_t c = 0; c < s->cap; c++)
+		for (uint32_t i = s->heads[c]; i != ROUTESET_END; i = s->entries[i].next)
+			if (first_alive(s, &s->entries[i].route) == i &&
+				best(s, &s->entries[i].route, &here))
+				tell(ctx, &here.route, &here.legs, false);
+}
+
 bool routeset_uses_nexthop(const struct routeset *s, uint32_t nexthop_id)
 {
 	if (s->nexthops[nexthop_id % ROUTESET_NEXTHOPS] == 0)

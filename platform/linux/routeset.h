@@ -68,6 +68,8 @@ typedef void routeset_change_fn(
 	void *ctx, const struct kernel_route *route, const struct kernel_legs *legs, bool deleted);
 void routeset_compare(const struct routeset *old, const struct routeset *now,
 	routeset_change_fn *tell, void *ctx);
+/* Tells all of them, as new ones. */
+void routeset_each(const struct routeset *s, routeset_change_fn *tell, void *ctx);
 /* Does any route use this nexthop object, as far as the set knows? Looks at all only if one may. */
 bool routeset_uses_nexthop(const struct routeset *s, uint32_t nexthop_id);
 

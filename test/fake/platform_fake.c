@@ -469,14 +469,19 @@ static struct kernel_route kernel_route_of(const struct fake_route *r)
 		.kind = ROUTE_UNICAST};
 }
 
-/* All that this kernel has of its own are the routes that were installed. */
-int netmon_resync(struct netmon *m)
+void netmon_tell_routes(struct netmon *m)
 {
-	m->events.reset(m->events.ctx);
 	for (unsigned i = 0; i < fake.n_routes; i++) {
 		struct kernel_route route = kernel_route_of(&fake.routes[i]);
 		tell_route(m, &route, false);
 	}
+}
+
+/* All that this kernel has of its own are the routes that were installed. */
+int netmon_resync(struct netmon *m)
+{
+	m->events.reset(m->events.ctx);
+	netmon_tell_routes(m);
 	m->events.synced(m->events.ctx);
 	return 0;
 }

@@ -314,6 +314,10 @@ static void test_overrun(void **state)
 	netmon_resync(mirror.netmon);
 	assert_int_equal(mirror.resets, before + 1);
 	mirror_expect_true("resync");
+	mirror.n = 0;
+	netmon_tell_routes(mirror.netmon);
+	assert_int_equal(mirror.resets, before + 1);
+	mirror_expect_true("told again");
 }
 
 /* Runs a command and reads announcements while they come, not when all is over. */

@@ -126,6 +126,9 @@ struct ip_addr node_address(const struct node *n, uint8_t family);
 
 /* Kernel routes; they are told to a running engine and again after a restart. */
 void node_route(struct node *n, const char *prefix, const char *gateway, enum route_type type);
+/* One with several next hops on the overlay, each of weight 1. */
+void node_route_legs(
+	struct node *n, const char *prefix, const char *const *gateways, unsigned count);
 void node_unroute(struct node *n, const char *prefix);
 bool node_has_route(const struct node *n, const char *prefix);
 /* Where its kernel would send a packet for dst: enum route_type, -1 = nowhere. */

@@ -66,21 +66,41 @@ static void tell(struct node *n, const struct route_update *r, bool deleted)
 	node_settle(n);
 }
 
+static void put_route(struct node *n, const struct route_update *r)
+{
+	unsigned i = 0;
+	while (i < n->n_routes &&
+		(!prefix_equal(&n->routes[i].prefix, &r->prefix) || n->routes[i].table != r->table))
+		i++;
+	if (i == NODE_ROUTES)
+		SIM_FAIL(n->sim, "%s has too many routes", n->name);
+	n->n_routes += i == n->n_routes;
+	n->routes[i] = *r;
+	tell(n, r, false);
+}
+
 void node_route(struct node *n, const char *prefix, const char *gateway, enum route_type type)
 {
 	struct route_update r = {.prefix = parse_prefix(n, prefix), .type = (uint8_t)type};
 	r.table = type == ROUTE_TYPE_LOCAL ? TABLE_LOCAL : TABLE_MAIN;
 	if (gateway && !addr_parse(gateway, &r.gateway))
 		SIM_FAIL(n->sim, "%s is no address", gateway);
-	unsigned i = 0;
-	while (i < n->n_routes &&
-		(!prefix_equal(&n->routes[i].prefix, &r.prefix) || n->routes[i].table != r.table))
-		i++;
-	if (i == NODE_ROUTES)
-		SIM_FAIL(n->sim, "%s has too many routes", n->name);
-	n->n_routes += i == n->n_routes;
-	n->routes[i] = r;
-	tell(n, &r, false);
+	put_route(n, &r);
+}
+
+void node_route_legs(
+	struct node *n, const char *prefix, const char *const *gateways, unsigned count)
+{
+	struct route_update r = {
+		.prefix = parse_prefix(n, prefix), .type = ROUTE_TYPE_OVERLAY, .table = TABLE_MAIN};
+	for (unsigned i = 0; i < count; i++) {
+		struct route_leg *leg = &r.legs[r.n_legs++];
+		leg->weight = 1;
+		if (!addr_parse(gateways[i], &leg->gateway))
+			SIM_FAIL(n->sim, "%s is no address", gateways[i]);
+	}
+	r.gateway = r.legs[0].gateway;
+	put_route(n, &r);
 }
 
 bool node_has_route(const struct node *n, const char *prefix)

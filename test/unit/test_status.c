@@ -196,6 +196,10 @@ static void test_warnings(void **state)
 	assert_int_equal(warnings("no hub is reachable"), 1);
 	context.privileges = "root";
 	assert_int_equal(warnings("runs as root"), 1);
+	assert_int_equal(warnings("not all kernel routes fit"), 0);
+	engine.node.routes_left_out = 1;
+	assert_int_equal(warnings("not all kernel routes fit"), 1);
+	engine.node.routes_left_out = 0;
 	engine.node.cert_not_after = WALL + 86400;
 	assert_int_equal(warnings("expires within 14 days"), 1);
 	engine.node.cert_not_after = WALL - 1;
