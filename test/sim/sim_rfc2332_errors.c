@@ -118,7 +118,7 @@ static void reply_without_a_way_is_unreachable(struct sim *s)
 /* Too long with one more entry in it, or too many entries: nobody cuts it. */
 static void no_room_for_the_record(struct sim *s)
 {
-	static uint8_t filler[900] = {0xAA, 0xBB, 0xCC};
+	static uint8_t filler[NHRP_PACKET_MAX] = {0xAA, 0xBB, 0xCC};
 	struct trio t = trio_new(s);
 	struct nhrp_packet p = resolution(&t, "10.0.0.12");
 	uint8_t bytes[EAR_BYTES];
