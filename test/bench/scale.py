@@ -7,6 +7,8 @@ address of its own.
               CPU time for one join (handshake, with a cookie where asked for, and registration)
     idle      memory for each registered spoke, and CPU while they only keep alive and rekey (each once
               in the 140 s that are the default)
+    hello     the hub's machine sends a routing protocol's hello: how long until it has left for all of them
+              (a stop of the loop would show in the slowest answer of the control socket meanwhile)
     restart   the hub is killed with SIGKILL and started again: how long until all are registered
               again; once with the hint file that it stores each half minute, once without
 
@@ -14,17 +16,22 @@ The hub is pinned to one core, the spokes to another. A simulated spoke takes 1.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import re
+import socket
+import struct
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from flooding import Sample, expect, favour, pick_cores, program, until  # noqa: E402
 from netlab import Lab, LabError, World, need_root  # noqa: E402
+from traffic import Tap, ipv4  # noqa: E402
 
+SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35 # Linux, asm-generic/socket.h
 UNDERLAY = "10.64.0.0"
 SPOKE_KIB = 1400 # of a simulated one
 
@@ -98,6 +105,40 @@ class Crowd:
         self.start_hub()
         return None if self.all_bound(timeout) is None else time.monotonic() - began
 
+    def hello(self, times=20):
+        """
+        ms from the hello that leaves the hub's machine to its last copy, worst of so many; and the slowest
+        answer of the control socket in ms, copies being made all the while.
+        """
+        line, wire = self.ns.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)), []
+        line.bind(("eth0", 0))
+        line.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        line.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        line.settimeout(0.3)
+        tap = Tap(self.world.hub_ns)
+        before = self.hub.status()["multicast"]
+        slowest = 0
+        for i in range(times):
+            hello = ipv4("10.77.0.1", "224.0.0.5", 89, bytes(48), ttl=1)
+            began = last = time.time_ns()
+            tap.send(hello)
+            asked = time.monotonic()
+            self.hub.status()
+            slowest = max(slowest, time.monotonic() - asked)
+            with contextlib.suppress(socket.timeout):
+                while True:
+                    frame, about, _, _ = line.recvmsg(2048, 64)
+                    # by UDP from the hub, and as long as such a copy is
+                    if frame[26:30] == socket.inet_aton("203.0.113.1") and 100 < len(frame) < 180:
+                        s, ns = struct.unpack("@qq", about[0][2])
+                        last = s * 10**9 + ns
+            wire.append((last - began) / 1e9)
+        after = self.hub.status()["multicast"]
+        copies = after["sent_copies"] - before["sent_copies"]
+        expect(copies >= times * self.count, "%d copies of %d hellos to %d" % (copies, times, self.count))
+        line.close()
+        return sorted(wire)[times // 2] * 1000, max(wire) * 1000, slowest * 1000
+
     def all_bound(self, timeout):
         """Seconds until the hub has a binding of each; None: it has not."""
         began = time.monotonic()
@@ -147,6 +188,9 @@ def main():
         time.sleep(args.idle)
         idle = sample.end()["daemon_cpu"]
         print("idle: %.2f KiB of memory each; %.2f %% of a core" % (memory, idle * 100), flush=True)
+        hello = crowd.hello()
+        print("hello: sent to all within %.1f ms, at worst %.1f; the control socket answers within %.1f ms meanwhile" %
+            hello, flush=True)
         few = args.spokes <= 1000
         again = {}
         for hints, limit in ((True, 3 if few else 10), (False, 25 if few else 30)):
@@ -160,7 +204,7 @@ def main():
         print("the crowd says: " + last)
     with open(args.json, "w") as f:
         json.dump({"spokes": args.spokes, "joined_s": joined, "join_cpu_us": each, "memory_kib": memory,
-            "idle_cpu": idle, "restart_s": again, "kernel": platform.release(), "load_before": load,
+            "idle_cpu": idle, "hello_ms": hello, "restart_s": again, "kernel": platform.release(), "load_before": load,
             "missed": missed}, f, indent=1)
     for line in missed:
         print("MISSED  " + line)

@@ -129,12 +129,19 @@ def phase_1(lab):
         "status does not say why: " + a.cli("status").stdout)
 
 
+def mirrored(world, name, *prefixes):
+    """Until the spoke's warrend has these routes from its kernel."""
+    until("%s mirrors %s" % (name, prefixes), lambda: set(prefixes) <=
+        {r["prefix"] for r in world.spokes[name].routes() if r["source"] == "kernel" and r["type"] == "overlay"}, 5)
+
+
 def routes_by_the_far_spoke(world, names=(("a", "b"), ("b", "a"))):
     for name, other in names:
         site = world.sites[other]
         for family in world.inner:
             lan = site.lan4 if family == 4 else site.lan6
             world.sites[name].ns.ip("route add %s via %s dev %s" % (lan, world.overlay_of(other, family), TUN))
+            mirrored(world, name, lan)
 
 
 @scenario
@@ -196,6 +203,7 @@ def phase_3_default_route(lab):
     for site in world.sites.values():
         site.ns.ip("route add 203.0.113.0/24 via 10.%d.0.1" % site.number,
             "route replace default via 10.77.0.1 dev " + TUN, "route add default via fd77::1 dev " + TUN)
+        mirrored(world, site.name, "0.0.0.0/0", "::/0")
     lans = {4: world.sites["b"].lan4, 6: world.sites["b"].lan6}
     for family in world.inner:
         become_direct(world, host, world.host_of("b", family))
