@@ -31,14 +31,14 @@ class Skip(Exception):
 
 class Cloud:
     """
-    tunnel: what all nodes' tunnels have: key=N, framing="udp" or "gre". root: of the FRR that is used, in the
-    guest. out: the directory where the capture goes, and a newer FRR may be.
+    tunnel: what all nodes' tunnels have: key=N, framing="udp" or "gre". options: of FrrNode, for all of them.
+    out: the directory where the capture goes, and a newer FRR may be.
     """
 
     def __init__(self, lab, guest, out, name):
         self.lab, self.guest, self.out = lab, guest, out
         self.capture_path = os.path.join(out, name + ".pcap")
-        self.tunnel, self.root = {}, "/"
+        self.tunnel, self.options = {}, {}
         self.world = World(lab, sites=("a",), nat="none")
         self.hub, self.a = self.world.hub, self.world.spokes["a"]
         self.inet = self.world.inet
@@ -56,10 +56,11 @@ class Cloud:
 
     def newer_frr(self):
         """From here on FRR nodes run a newer Debian's FRR."""
-        self.root = os.path.join(self.out, "newer")
-        if not os.path.exists(self.root + "/usr/lib/frr/nhrpd"):
+        root = os.path.join(self.out, "newer")
+        if not os.path.exists(root + "/usr/lib/frr/nhrpd"):
             raise Skip("no newer FRR")
-        self.guest.make_root(self.root)
+        self.guest.make_root(root)
+        self.options["root"] = root
 
     def frr(self, name, number):
         """An FRR node on the internet, by the next free port of the guest."""
@@ -83,28 +84,27 @@ class Cloud:
     def _frr(self, name, number, segment, address):
         port = len(self.routers) + 1
         self.guest.plug(port, self.lab, segment, "p-" + name)
-        self.routers.append(FrrNode(self.guest, port, name, number, address, self.root,
-            **self.tunnel))
+        self.routers.append(FrrNode(self.guest, port, name, number, address, **self.tunnel, **self.options))
         return self.routers[-1]
 
-    def interop(self, node, name, role, underlay, allow, **settings):
+    def interop(self, node, name, role, underlay, allow, word):
         """An [interop] section of a warren node."""
-        settings.update(self.tunnel)
+        settings = dict(self.tunnel, **{"authentication": word} if word else {})
         node.sections["interop " + name] = ["role = " + role, "underlay = " + underlay] + [
-            "allow = " + prefix for prefix in allow] + ["%s = %s" % s for s in settings.items()]
+            "allow = " + prefix for prefix in allow] + ["%s = %s" % pair for pair in settings.items()]
 
-    def plain_spoke(self, hub_underlay, hub_overlay, **settings):
+    def plain_spoke(self, hub_underlay, hub_overlay, word=None):
         """Makes a a spoke of a plaintext hub, and of no other: its bundle would name the world's hub."""
-        self.interop(self.a, "hub", "hub", hub_underlay, [hub_overlay, OVERLAY, LANS], **settings)
-        self.interop(self.a, "spokes", "spoke", "203.0.113.0/24", [OVERLAY, LANS], **settings)
+        self.interop(self.a, "hub", "hub", hub_underlay, [hub_overlay, OVERLAY, LANS], word)
+        self.interop(self.a, "spokes", "spoke", "203.0.113.0/24", [OVERLAY, LANS], word)
         self.a.sections["node"] = [l for l in self.a.sections["node"] if not l.startswith("bundle")]
         self.a.set("nhrp", "route = " + LANS)
         return self.a
 
-    def plain_hub(self, **settings):
+    def plain_hub(self, word=None):
         """Makes the world's hub one of plaintext spokes, wherever they are."""
         for name, underlay in (("internet", "203.0.113.0/24"), ("site", self.a.site.inside4 + "/32")):
-            self.interop(self.hub, name, "spoke", underlay, [OVERLAY, LANS], **settings)
+            self.interop(self.hub, name, "spoke", underlay, [OVERLAY, LANS], word)
         return self.hub
 
     def hub_routes(self, *ends):

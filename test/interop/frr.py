@@ -4,7 +4,8 @@ FRR's zebra and nhrpd on a kernel mGRE interface, and a LAN behind, in namespace
     FrrNode    one router: FrrNode.hub() or FrrNode.spoke() configure and start it
 
 FRR wants the overlay's address as a host route on the interface, and the kernel to tell of packets that go
-back into the interface that they came from (NFLOG group 1), from which the hub makes traffic indications.
+back into the interface that they came from (NFLOG), from which the hub makes traffic indications. Multicast,
+for OSPF, is taken from the kernel in the same way, and nhrpd sends it to each peer.
 """
 
 import json
@@ -13,25 +14,31 @@ from guest import GuestNs
 
 DEVICE = "gre1"
 PORT = 4754  # FOU sends to a fixed port, whatever port the peer sent from
-NFLOG = 1
+HAIRPIN, MULTICAST = 1, 2  # NFLOG groups
 DAEMONS = "/usr/lib/frr/"
 HAIRPINS = """
 table ip nhrp {
     chain hairpin { type filter hook forward priority 0;
         iifname "%s" oifname "%s" limit rate 4/second burst 4 packets log group %d snaplen 128; }
 }
-""" % (DEVICE, DEVICE, NFLOG)
+""" % (DEVICE, DEVICE, HAIRPIN)
+MULTICASTS = """
+table ip multicast {
+    chain output { type filter hook output priority 0;
+        oifname "%s" ip daddr 224.0.0.0/24 log group %d drop; }
+}
+""" % (DEVICE, MULTICAST)
 
 
 class FrrNode:
     """
     number: the node is 10.77.0.N in the overlay, and has 192.168.N.0/24 with a host .10 in it. nbma: its
-    address on the underlay, a /24. root: where FRR is, in the guest. key: of GRE, or None. framing: "udp"
-    (FOU) or "gre" (protocol 47).
+    address on the underlay, a /24. key: of GRE, or None. framing: "udp" (FOU) or "gre" (protocol 47). root:
+    where FRR is, in the guest. ospf: ospfd's configuration, or None.
     """
 
-    def __init__(self, guest, port, name, number, nbma, root="/", key=None, framing="udp"):
-        self.name, self.nbma, self.root = name, nbma, root
+    def __init__(self, guest, port, name, number, nbma, key=None, framing="udp", root="/", ospf=None):
+        self.name, self.nbma, self.root, self.ospf = name, nbma, root, ospf
         self.overlay, self.lan = "10.77.0.%d" % number, "192.168.%d.0/24" % number
         self.lan_host = "192.168.%d.10" % number
         self.ns, self.host = GuestNs(guest, name, port), GuestNs(guest, "host-" + name)
@@ -54,26 +61,35 @@ class FrrNode:
 
     def hub(self, word=None):
         self.ns.nft(HAIRPINS)
-        return self._start(word, "ip nhrp redirect")
+        return self._start(word, "dynamic", "ip nhrp redirect")
 
     def spoke(self, hub, word=None):
         """A spoke of a hub, known by its underlay address."""
-        return self._start(word, "ip nhrp shortcut", "ip nhrp nhs dynamic nbma " + hub)
+        return self._start(word, hub, "ip nhrp shortcut", "ip nhrp nhs dynamic nbma " + hub)
 
-    def _start(self, word, *lines):
-        """word: Cisco's authentication, in FRR from 10.2 on."""
+    def _start(self, word, multicast, *lines):
+        """word: Cisco's authentication, in FRR from 10.2 on. multicast: to whom."""
         etc, run = "/etc/frr/" + self.name, "/run/frr/" + self.name
+        top = ["hostname " + self.name, "log file %s/log" % run, "debug nhrp common", "debug nhrp event",
+            "nhrp nflog-group %d" % HAIRPIN]
         interface = ["ip nhrp network-id 1", "ip nhrp holdtime 30", "ip nhrp registration no-unique",
-            *lines, "tunnel source eth0"] + (["ip nhrp authentication " + word] if word else [])
-        config = ["hostname " + self.name, "log file %s/log" % run, "debug nhrp common", "debug nhrp event",
-            "nhrp nflog-group %d" % NFLOG, "interface " + DEVICE] + [" " + l for l in interface] + ["exit"]
+            "tunnel source eth0", *lines]
+        daemons = ["mgmtd", "zebra", "nhrpd"]  # FRR 8 has no mgmtd
+        if word:
+            interface.append("ip nhrp authentication " + word)
+        if self.ospf:
+            self.ns.nft(MULTICASTS)
+            top.append("nhrp multicast-nflog-group %d" % MULTICAST)
+            interface.append("ip nhrp map multicast " + multicast)
+            daemons.append("ospfd")
+        config = "\n".join([*top, "interface " + DEVICE, *interface, "exit", self.ospf or ""])
         self.ns.run("mkdir", "-p", etc, run, "/var/lib/frr")
-        self.ns.run("tee", etc + "/frr.conf", etc + "/vtysh.conf", stdin="\n".join(config) + "\n")
+        self.ns.run("tee", etc + "/frr.conf", stdin=config + "\n")
+        self.ns.run("touch", etc + "/vtysh.conf")
         self.ns.run("chown", "-R", "frr:frr", etc, "/run/frr", "/var/lib/frr")
-        daemons = self.ns.run("ls", self.root + DAEMONS).stdout.split()
-        for daemon in ("mgmtd", "zebra", "nhrpd"):  # FRR 8 has no mgmtd
-            if daemon in daemons:
-                self.program(DAEMONS + daemon, "-d", "-N", self.name)
+        there = self.ns.run("ls", self.root + DAEMONS).stdout.split()
+        for daemon in [d for d in daemons if d in there]:
+            self.program(DAEMONS + daemon, "-d", "-N", self.name)
         self.vtysh("-b")
         return self
 
@@ -90,7 +106,7 @@ class FrrNode:
 
     def show(self, what):
         """
-        The entries of "cache", "nhs" or "shortcut". FRR 8.4 prints nothing for an empty list, and the text
+        nhrpd's entries: "cache", "nhs" or "shortcut". FRR 8.4 prints nothing for an empty list, and the text
         form's heading before some.
         """
         text = self.vtysh("-c", "show ip nhrp %s json" % what).stdout

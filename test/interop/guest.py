@@ -79,7 +79,7 @@ class Guest:
         script = """
             set -e
             cd "$1"
-            for dir in lib lib64 bin sbin; do [ -e $dir ] || ln -s usr/$dir $dir; done
+            for dir in lib lib64; do ln -sfn usr/$dir $dir; done
             for dir in proc dev run etc var; do
                 mkdir -p $dir
                 mountpoint -q $dir || mount --bind /$dir $dir
