@@ -6,7 +6,7 @@ import time
 from flows import SHARED, Flows, expect_share, next_hops
 from netlab import expect, run, scenario, until
 from routers import (Frr, bfd_up, cloud, dies, direct_traffic, gone, known_good, learnt, shortcut,
-    started)
+    started, withdrawn)
 
 
 def full(hub, n):
@@ -58,6 +58,28 @@ def ospf6_by_next_hops(lab):
     direct_traffic(world, family=6)
     return "learnt after %.1f s, " % took + gone(world, "fd77:0:0:2::/64",
         lambda: b.configure("interface lan0", "no ipv6 ospf6 area 0"))
+
+
+@scenario
+def ospf_with_a_router_behind(lab):
+    """A router in b's LAN: what is behind it is learnt by all, and the shortcut covers that prefix."""
+    world = cloud(lab)
+    hub, (a, b) = started(world, "frr-ospf-hub.conf", "frr-ospf-spoke.conf")
+    router, desk = world.sites["b"].host, lab.ns("desk")
+    lab.link(router, "eth1", desk, "eth0")
+    router.forward()
+    router.ip("addr add 192.168.102.1/24 dev eth1")
+    desk.ip("addr add 192.168.102.10/24 dev eth0", "route add default via 192.168.102.1")
+    Frr(router, known_good("frr-ospf-lan.conf")).start()
+    b.configure("interface lan0", "no ip ospf passive",
+        "ip ospf network point-to-point", "ip ospf hello-interval 5", "ip ospf dead-interval 20")
+    learnt(world, a, "192.168.102.0/24", "ospf", "10.77.0.1", 50)
+    host = world.sites["a"].host
+    until("a's host reaches the desk", lambda: host.reachable("192.168.102.10", 0.3))
+    until("there is a shortcut", lambda: host.ping("192.168.102.10", 5, 0.1).lost == 0 and
+        shortcut(world.spokes["a"], "192.168.102.0/24"), 10)
+    return "withdrawn after %.2f s, the shortcut %.2f s later" % withdrawn(world, "192.168.102.0/24",
+        lambda: router.ip("link set eth1 down"), to="192.168.102.10")
 
 
 @scenario

@@ -223,10 +223,11 @@ def direct_traffic(world, one="a", other="b", family=None, packets=20):
     expect(world.spokes[one].peer(other)["tx_packets"] >= sent + packets, "not to the other spoke")
 
 
-def withdrawn(world, prefix, act, one="a", other="b", timeout=10):
+def withdrawn(world, prefix, act, one="a", other="b", timeout=10, to=None):
     """
     After act() routing takes the prefix behind `other` from `one`, and the shortcut goes with it, and the
-    traffic. Returns s from act() to the kernel's route's end, and from there to the shortcut's.
+    traffic to the host there, or to `to`. Returns s from act() to the kernel's route's end, and from there to
+    the shortcut's.
     """
     node = world.spokes[one]
     expect(gateways(node, prefix), "%s has no route to %s" % (one, prefix))
@@ -238,7 +239,7 @@ def withdrawn(world, prefix, act, one="a", other="b", timeout=10):
     routed = time.monotonic()
     until("the shortcut goes with its route", lambda: not shortcut(node, prefix), 2, 0.005)
     gone = time.monotonic()
-    to = world.host_of(other, 6 if ":" in prefix else 4)
+    to = to or world.host_of(other, 6 if ":" in prefix else 4)
     expect(not world.sites[one].host.reachable(to, 0.3), "traffic without a route")
     return routed - began, gone - routed
 
