@@ -84,11 +84,25 @@ static void icmp_to_peer(struct worker *w, struct session *s, struct pkt *p, enu
 	*plan = back->id;
 }
 
+/* It has a shortcut that ought to be gone, whatever became of the word that took it back. */
+static void misled(struct worker *w, const struct session *s, const struct pkt *p,
+	const struct ip_view *ip, uint64_t now)
+{
+	struct event *ev;
+	if (w->plane->hub || (s->cert.role & CERT_HUB) ||
+		!data_limit(w, EVENT_MISLED, &s->peer, sizeof s->peer, 100 * NS_PER_MS, now) ||
+		!(ev = data_event(w, EVENT_MISLED, p, s)))
+		return;
+	ev->addr = ip->dst;
+	ring_push(&w->events);
+}
+
 /* Overlay in, overlay out: what a router does, without the kernel. */
 static void hairpin(struct worker *w, struct session *s, struct pkt *p, const struct ip_view *ip,
 	const struct fib_hop *hop, uint32_t *plan, uint64_t now)
 {
 	if (!w->plane->hub || hop->peer == s->peer) {
+		misled(w, s, p, ip, now);
 		data_drop(w, p, DROP_HAIRPIN_REFUSED);
 		return;
 	}
@@ -177,6 +191,7 @@ void data_decide(struct worker *w, const struct fib_view *fib, struct session *s
 		return;
 	}
 	if (!fib_lookup(fib, &ip.dst, &hop) || hop.type == FIB_REJECT) {
+		misled(w, s, p, &ip, now);
 		icmp_to_peer(w, s, p, ICMP_NET_UNREACHABLE, 0, DROP_NO_ROUTE, plan, now);
 		return;
 	}

@@ -347,6 +347,10 @@ static void handle_event(struct engine *e, struct event *ev, uint64_t now)
 		if (p)
 			nhrp_hairpin(&e->nhrp, p, ev->data, ev->len, now);
 		break;
+	case EVENT_MISLED:
+		if (p)
+			nhrp_misled(&e->nhrp, p, &ev->addr, now);
+		break;
 	case EVENT_RESOLVE:
 		nhrp_want(&e->nhrp, &ev->addr, now);
 		break;

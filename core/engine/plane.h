@@ -43,6 +43,7 @@ enum event_type {
 	EVENT_DATAGRAM,  /* not sealed: a handshake message on a worker's socket */
 	EVENT_REDIRECT,  /* hub: this packet was sent back into the overlay */
 	EVENT_RESOLVE,   /* spoke: no direct path to this next hop */
+	EVENT_MISLED,    /* spoke: a member came directly for this destination, which is not here */
 	EVENT_MULTICAST, /* read from the TUN, permitted: replicate */
 };
 
@@ -56,7 +57,7 @@ struct event {
 	uint32_t local_index; /* its index, to know a reused slot; UNKNOWN: the index seen */
 	struct endpoint remote;
 	struct ip_addr local;
-	struct ip_addr addr; /* RESOLVE: the next hop */
+	struct ip_addr addr; /* RESOLVE: the next hop; MISLED: the destination */
 	uint8_t data
 		[PKT_SLOT]; /* PACKET, PLAIN: payload; REDIRECT, MULTICAST: the IP packet or its start */
 };

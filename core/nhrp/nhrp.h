@@ -228,6 +228,8 @@ void nhrp_addresses_changed(struct nhrp *n, uint64_t now);
 void nhrp_want(struct nhrp *n, const struct ip_addr *target, uint64_t now);
 /* Hub: this packet of p's went back into the overlay. */
 void nhrp_hairpin(struct nhrp *n, struct peer *p, const uint8_t *ip, size_t len, uint64_t now);
+/* Spoke: p sends us directly what is for this destination, which we would not answer for. */
+void nhrp_misled(struct nhrp *n, struct peer *p, const struct ip_addr *dst, uint64_t now);
 /* We are going away: withdraw what we told others. */
 void nhrp_stop(struct nhrp *n, uint64_t now);
 /* The kernel routes that we want to be there. *cursor = 0 to begin; false at the end. */

@@ -86,6 +86,21 @@ void purge_check_routes(struct nhrp *n, uint64_t now)
 	}
 }
 
+/*
+ * What we told of is purged when it goes, but by way of the hub that asked us, which may have been restarted since
+ * then and know of nothing; or we have been. Who acts on it will tell.
+ */
+void nhrp_misled(struct nhrp *n, struct peer *p, const struct ip_addr *dst, uint64_t now)
+{
+	struct prefix host = prefix_host(dst), ours;
+	char name[64], text[ADDR_TEXT_MAX];
+	if (egress_prefix(n, dst, &ours))
+		return;
+	env_log(n->env, LOG_DEBUG, "%s: sends what is for %s here: purged", peer_name(p, name),
+		addr_format(dst, text));
+	send_purge(n, p, &host, 0, now);
+}
+
 /* Everything of ours, without waiting for an answer: we are leaving. */
 void purge_own(struct nhrp *n, struct peer *p, uint64_t now)
 {

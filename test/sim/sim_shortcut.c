@@ -324,6 +324,25 @@ static void purged_when_the_egress_loses_it(struct sim *s)
 	CHECK(s, !node_nhrp(t.alice, "shortcut", "192.168.2.0/24", &v));
 }
 
+/* The same, but the hub has been restarted and forgot whom it told: alice's packets tell bob. */
+static void misled_after_the_hub_forgot(struct sim *s)
+{
+	struct trio t = trio_with_lan(s, "10.0.0.1");
+	struct nhrp_view v;
+	world_up(t.w);
+	struct flow *f = ping_lan(&t, MS(100));
+	WAIT_FOR(s, S(3), node_nhrp(t.alice, "shortcut", "192.168.2.0/24", &v));
+	node_crash(t.hub);
+	world_start_node(t.w, t.hub);
+	sim_run(s, S(30));
+	CHECK(s, node_shortcut(t.alice, "192.168.2.0/24"));
+	CHECK_EQ(s, flow_lost(f), 0);
+	node_unroute(t.bob, "192.168.2.0/24");
+	node_route(t.bob, "192.168.2.0/24", "10.0.0.1", ROUTE_TYPE_OVERLAY);
+	WAIT_FOR(s, MS(500), !node_nhrp(t.alice, "shortcut", "192.168.2.0/24", &v));
+	flow_finish(f);
+}
+
 /* ---- What must not become a shortcut -------------------------------------------------------- */
 
 /*
@@ -535,6 +554,7 @@ static const struct sim_case cases[] = {
 	{"answer-stays-inside-the-certificate", answer_stays_inside_the_certificate},
 	{"a-host-of-the-prefix-moves", a_host_of_the_prefix_moves},
 	{"purged-when-the-egress-loses-it", purged_when_the_egress_loses_it},
+	{"misled-after-the-hub-forgot", misled_after_the_hub_forgot},
 	{"no-shortcut-for-a-default-route", no_shortcut_for_a_default_route},
 	{"refused-resolution-backs-off", refused_resolution_backs_off},
 	{"unknown-destination-is-unreachable", unknown_destination_is_unreachable},

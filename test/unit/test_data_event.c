@@ -187,6 +187,44 @@ static void a_hairpin_is_indicated_once_a_second_and_destination(void **state)
 	assert_int_equal(atomic_load(&hub->workers[0].counters.hairpin_bytes), 1500);
 }
 
+/* b comes to a directly with this; the event that follows. */
+static const struct event *misled(const char *dst, uint64_t after)
+{
+	struct prefix to = fixture_prefix(dst);
+	fib_shortcut_put(&b->plane.fib, &to, SPOKE_A);
+	packet("192.168.12.5", dst, 64, 100);
+	from_tun(b);
+	fib_shortcut_remove(&b->plane.fib, &to);
+	struct ip_addr any;
+	path_get_endpoint(&a->plane.sessions, SPOKE_B, &batch.v[0].remote, &any);
+	data_from_udp(&a->workers[0], &batch, FIXTURE_NOW + after);
+	return only_event(a);
+}
+
+static void what_a_shortcut_brings_to_the_wrong_spoke_is_told(void **state)
+{
+	(void)state;
+	struct ip_addr lan = fixture_addr("192.168.99.5");
+	fixture_connect(a, SPOKE_B, b, SPOKE_A);
+	const struct event *ev = misled("192.168.99.5", 0); /* by the hub, says its routing */
+	assert_non_null(ev);
+	assert_int_equal(ev->type, EVENT_MISLED);
+	assert_int_equal(ev->session, session_to(a, SPOKE_B)->id);
+	assert_true(addr_equal(&ev->addr, &lan));
+	expect_drop(a, DROP_HAIRPIN_REFUSED);
+	assert_null(misled("192.168.99.6", 99 * MS));    /* one word takes it all back */
+	assert_non_null(misled("172.31.0.1", 100 * MS)); /* a reject route */
+	assert_null(misled("192.168.11.5", 300 * MS));
+	assert_int_equal(batch.v[0].verdict, PKT_WRITE_TUN);
+	/* A hub knows its own mistakes. */
+	packet("192.168.12.5", "192.168.99.5", 64, 100);
+	fixture_route(hub, "192.168.99.0/24", "10.77.0.11", FIB_OVERLAY, FIB_REGISTERED);
+	from_tun(hub);
+	deliver(a, HUB);
+	assert_int_equal(batch.v[0].drop, DROP_HAIRPIN_REFUSED);
+	assert_null(only_event(a));
+}
+
 static void relay_by_the_kernel_leaves_the_packet_alone(void **state)
 {
 	(void)state;
@@ -348,6 +386,7 @@ int main(void)
 		CASE(unknown_indices_are_reported_with_a_limit),
 		CASE(handshakes_and_control_packets_are_passed_on_whole),
 		CASE(a_hairpin_is_indicated_once_a_second_and_destination),
+		CASE(what_a_shortcut_brings_to_the_wrong_spoke_is_told),
 		CASE(relay_by_the_kernel_leaves_the_packet_alone),
 		CASE(next_hops_are_resolved_unless_there_is_a_reason_not_to),
 		CASE(behind_a_link_local_next_hop_the_destination_is_resolved),
