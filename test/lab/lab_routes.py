@@ -1,7 +1,13 @@
 #!/usr/bin/env python3
 """The kernel's routes decide: mirrored next hops, shortcuts above them, routes that come and go."""
 
+import random
+import signal
+import time
+
 from netlab import TUN, World, expect, run, scenario, until
+from routeload import RouteWriter, mirrored, prefixes
+from traffic import Count
 
 
 def find(node, prefix, source):
@@ -71,6 +77,67 @@ def hub_installs_and_withdraws(lab):
     world.spokes["b"].stop()
     until("b's LAN is withdrawn", lambda: "192.168.2.0/24" not in routes(), 5)
     expect("192.168.1.0/24" in routes(), "a's LAN went too")
+
+
+@scenario
+def thousands(lab):
+    """5,000 routes, hundreds of changes a second, and an overrun: a stream loses nothing by it."""
+    world = World(lab).start()
+    a, hub = world.spokes["a"], "10.77.0.1"
+    world.make_direct()
+    gateways = [hub, "10.77.0.12"]
+    writer = RouteWriter(a.ns, TUN)
+    routes = {p: gateways[i % 2] for i, p in enumerate(prefixes(5000))}
+    def agree(what):
+        wrong = lambda: mirrored(a, routes)
+        until("%s: the mirror agrees with the kernel" % what, lambda: not wrong(), 15, 0.1)
+    stream = Count(world.sites["a"].host, world.sites["b"].host, "192.168.2.10", 500, 200)
+    writer.write(list(routes.items()))
+    agree("added")
+    end, names = time.monotonic() + 4, list(routes)
+    while time.monotonic() < end:
+        changes = []
+        for prefix in random.sample(names, 10):
+            routes[prefix] = gateways[routes[prefix] == hub]
+            changes += [(prefix, None)] * random.randrange(2) + [(prefix, routes[prefix])]
+        writer.write(changes)
+        time.sleep(0.02)
+    agree("changed")
+    result = stream.stop()
+    expect(result["unexplained"] == 0 and result["late"] == 0, "the stream: %s" % result)
+
+    dumps = a.status()["route_dumps"]
+    a.process.signal(signal.SIGSTOP)
+    for _ in range(9):
+        routes = {p: gateways[g == hub] for p, g in routes.items()}
+        writer.write(list(routes.items()))
+    a.process.signal(signal.SIGCONT)
+    until("it has read all anew", lambda: a.status()["route_dumps"] > dumps)
+    agree("overrun")
+    writer.write([(prefix, None) for prefix in routes])
+    routes = {}
+    agree("removed")
+
+
+@scenario
+def a_full_table(lab):
+    """More routes than `limits.routes`: said in log and status, and a packet without its route is dropped."""
+    world = World(lab, spoke_config={"limits": ["routes = 64"]}).start()
+    a = world.spokes["a"]
+    expect(a.status()["routes_left_out"] == 0, "something is left out")
+    writer = RouteWriter(a.ns, TUN)
+    writer.write([(prefix, "10.77.0.12") for prefix in prefixes(100)])
+    until("it says so", lambda: a.status()["routes_left_out"] > 36)
+    status = a.status()
+    expect(status["routes"] == status["routes_max"] == 64, "status: %s" % status)
+    expect(any("not all kernel routes fit" in w for w in status["warnings"]),
+        "warnings: %s" % status["warnings"])
+    expect(a.logged("route table full"), "nothing in the log")
+    dropped = a.dropped("not_overlay")  # by the default route, which is there
+    a.ns.ping("10.128.24.193", timeout=0.3)  # within the last one
+    until("the drop is counted", lambda: a.dropped("not_overlay") > dropped, 3)
+    writer.write([(prefix, None) for prefix in prefixes(100)])
+    until("nothing is left out", lambda: a.status()["routes_left_out"] == 0)
 
 
 if __name__ == "__main__":
