@@ -12,6 +12,8 @@
 #   ./test.sh lab        real daemons in network namespaces (root)
 #   ./test.sh newer      unit, vectors and a bit of the lab with a newer libsodium than the system's,
 #                        which knows AEGIS-256; skipped where there is none to be had
+#   ./test.sh packages   .deb and .rpm: the same bytes twice, lints, and installed, started, upgraded and
+#                        removed in a throw-away system (root; two minutes, and no part of everything)
 #
 # The last lines are ctest's own summary. Any failure, and as root any skipped test, is a failure.
 set -euo pipefail
@@ -96,6 +98,10 @@ lint)
 newer)
 	install_missing build lab routing
 	test_newer
+	;;
+packages)
+	install_missing build package
+	python3 -B test/ports/packages.py
 	;;
 lab)
 	install_missing build lab routing

@@ -11,7 +11,6 @@ packages_of() {
 	routing) echo frr bird2 ;;
 	interop) echo qemu-system-x86 busybox cpio kmod frr ;;
 	ports) echo file binutils pkg-config clang lld ;;
-	test) echo clang libclang-rt-14-dev clang-format-14 binutils ;;
 	test) echo clang libclang-rt-14-dev clang-format-14 binutils mandoc zsh fish ;;
 	package) echo gzip dpkg-dev rpm lintian rpmlint devscripts debootstrap systemd strace ;;
 	afl) echo clang afl++ ;;
