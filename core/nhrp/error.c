@@ -25,7 +25,7 @@ void nhrp_error(struct nhrp *n, struct peer *p, uint16_t code, uint16_t offset, 
 	/* What another hub passed on is its sender's business; a client is told itself. */
 	if (n->hub && p->cert.role & CERT_HUB && sender.family)
 		to = transit_towards(n, &sender);
-	if (!to)
+	if (!to || to->plain != p->plain)
 		to = p;
 	nhrp_begin(n, &packet, NHRP_ERROR_INDICATION, to,
 		about->proto_family ? about->proto_family : 4);
@@ -55,7 +55,7 @@ static void pass_on(struct nhrp *n, struct peer *p, struct nhrp_packet *packet, 
 {
 	bool client = !(p->cert.role & CERT_HUB);
 	struct peer *to = transit_towards(n, &packet->dst_proto);
-	if (!to || to == p || packet->hop_count == 0 ||
+	if (!to || to == p || to->plain != p->plain || packet->hop_count == 0 ||
 		cert_owns_address(&n->self, &packet->src_proto) ||
 		(client &&
 			(!cert_owns_address(&p->cert, &packet->src_proto) ||
