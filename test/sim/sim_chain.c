@@ -337,6 +337,24 @@ static void error_finds_its_way_back(struct sim *s)
 	CHECK_EQ(s, ear_last(t.bob, NHRP_RESOLUTION_REQUEST)->packet.forward.n, 0);
 }
 
+/* b hears its own error again, for bob: it has gone round. Another's it passes on. */
+static void own_error_that_comes_back_is_dropped(struct sim *s)
+{
+	struct chain t = chain_new(s);
+	struct nhrp_packet e;
+	ear_begin(t.a, t.b, NHRP_ERROR_INDICATION, &e);
+	e.dst_proto = node_address(t.bob, 4);
+	e.error_code = NHRP_ERROR_PROTOCOL;
+	ear_say(t.a, t.b, &e);
+	sim_run(s, MS(200));
+	CHECK_EQ(s, ear_count(t.bob, NHRP_ERROR_INDICATION), 1);
+	e.src_proto = node_address(t.b, 4);
+	ear_say(t.a, t.b, &e);
+	sim_run(s, MS(200));
+	CHECK_EQ(s, ear_count(t.b, NHRP_ERROR_INDICATION), 2);
+	CHECK_EQ(s, ear_count(t.bob, NHRP_ERROR_INDICATION), 1);
+}
+
 static const struct sim_case cases[] = {
 	{"resolution-through-three-hubs", resolution_through_three_hubs},
 	{"redirect-and-shortcut-through-three-hubs", redirect_and_shortcut_through_three_hubs},
@@ -349,6 +367,7 @@ static const struct sim_case cases[] = {
 	{"two-hubs-that-point-at-each-other", two_hubs_that_point_at_each_other},
 	{"reply-without-a-way-back", reply_without_a_way_back},
 	{"error-finds-its-way-back", error_finds_its_way_back},
+	{"own-error-that-comes-back-is-dropped", own_error_that_comes_back_is_dropped},
 };
 
 SIM_MAIN(cases, 1)

@@ -3,6 +3,7 @@
 #include "test/sim/run.h"
 
 #include "core/base/cursor.h"
+#include "core/engine/node.h"
 #include "core/wire/ip.h"
 
 /* ---- 5.2.7 Error indication --------------------------------------------------------------------- */
@@ -45,6 +46,13 @@ static void never_an_error_about_an_error(struct sim *s)
 		/* What is only strange gets where it was to go. */
 		CHECK_EQ(s, ear_count(t.alice, NHRP_ERROR_INDICATION), i >= 2);
 	}
+	/* Nor if somebody in here wanted it. */
+	error_indication(&t, t.bob, &p, quote, &e);
+	nhrp_error(&t.hub->engine->nhrp, peer_find(&t.hub->engine->peers, t.bob->cert.static_key),
+		NHRP_ERROR_LOOP, 0, bytes, 20, &e, node_now(t.hub));
+	node_settle(t.hub);
+	sim_run(s, S(1));
+	CHECK_EQ(s, ear_count(t.bob, NHRP_ERROR_INDICATION), 0);
 }
 
 /* Passed on to whom it is for; not in another's name, and not when it has come back to who sent it. */
@@ -93,6 +101,12 @@ static void error_ends_the_request(struct sim *s)
 	ear_deafen(t.hub, NHRP_REGISTRATION_REQUEST, 100);
 	sim_run(s, S(200));
 	struct nhrp_packet registering = *heard_from(t.hub, NHRP_REGISTRATION_REQUEST, t.alice);
+	registering.request_id++;
+	error_indication(&t, t.hub, &registering, quote, &e);
+	say(t.hub, t.alice, &e);
+	CHECK(s, node_nhrp(t.alice, "registration", NULL, &v));
+	CHECK_EQ(s, v.code, 0);
+	registering.request_id--;
 	error_indication(&t, t.hub, &registering, quote, &e);
 	ear_deafen(t.hub, NHRP_REGISTRATION_REQUEST, 0);
 	ear_say(t.hub, t.alice, &e);
