@@ -69,7 +69,17 @@ static void replicate(struct worker *w, struct pkt *p, enum multicast_kind kind)
 	p->verdict = PKT_CONSUMED;
 }
 
-/* Limited here already: a flood of it must not fill the ring to the control loop. */
+/*
+ * Limited here already: a flood of it must not fill the ring to the control loop, of which streams leave a
+ * half to what routing protocols say.
+ */
+static bool may_replicate(struct worker *w, enum multicast_kind kind, uint64_t now)
+{
+	struct multicast_limit limit = plane_multicast_limit(w->plane, kind);
+	return (kind == MULTICAST_LINK || ring_room(&w->events) > WORKER_EVENTS_KEPT) &&
+		bucket_take(&w->multicast[kind], limit.interval_ns, limit.burst, now);
+}
+
 static void multicast_from_tun(
 	struct worker *w, struct pkt *p, const struct ip_view *ip, uint64_t now)
 {
@@ -83,9 +93,8 @@ static void multicast_from_tun(
 		data_drop(w, p, DROP_MALFORMED);
 		return;
 	}
-	struct multicast_limit limit = plane_multicast_limit(w->plane, kind);
 	for (struct pkt one = *p; (one.data = split_next(&split, &one.len));) {
-		if (bucket_take(&w->multicast[kind], limit.interval_ns, limit.burst, now))
+		if (may_replicate(w, kind, now))
 			replicate(w, &one, kind);
 		else
 			data_drop(w, &one, DROP_MULTICAST_LIMITED);

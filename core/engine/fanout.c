@@ -10,12 +10,20 @@
 #define LOOK_AT 1024 /* peers, likewise */
 #define TURN    256  /* copies in a turn: some 1 ms */
 
+/* Those beyond link scope have half of the room: a stream must not keep out a hello. */
+static bool is_full(const struct engine *e, enum multicast_kind kind)
+{
+	const struct fanout *f = &e->fanout;
+	unsigned n = kind == MULTICAST_BEYOND ? f->n_kind[kind] * 2 : f->n;
+	return f->n == FANOUT_MAX || n >= FANOUT_MAX ||
+		(n >= FANOUT_LEAST && (uint64_t)n * e->peers.count >= FANOUT_COPIES);
+}
+
 int fanout_add(
 	struct engine *e, enum multicast_kind kind, const uint8_t *data, size_t len, uint64_t now)
 {
 	struct fanout *f = &e->fanout;
-	if (f->n == FANOUT_MAX || len > sizeof f->v[0].data ||
-		(kind == MULTICAST_BEYOND && f->n_kind[kind] == FANOUT_BEYOND))
+	if (is_full(e, kind) || len > sizeof f->v[0].data)
 		return ERR_NO_SPACE;
 	struct fanout_packet *p = &f->v[(f->head + f->n++) % FANOUT_MAX];
 	p->kind = (uint8_t)kind;

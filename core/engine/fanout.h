@@ -9,8 +9,10 @@
  * packet is kept here once, and sealed for some peers more whenever the queue has been emptied. In one turn
  * of the control loop only so many copies are made: others want their turn, too.
  */
-#define FANOUT_MAX    16 /* packets that wait */
-#define FANOUT_BEYOND 8  /* of them those beyond link scope: a stream must not keep out a hello */
+#define FANOUT_MAX 128 /* packets that wait */
+#define FANOUT_COPIES                                                                              \
+	65536 /* to be made of them, at most: half a second; but 16 packets always wait */
+#define FANOUT_LEAST 16
 
 struct engine;
 struct peer;

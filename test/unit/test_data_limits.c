@@ -12,13 +12,18 @@ static uint64_t dropped(enum drop_reason why)
 }
 
 /* What is in the hub's ring is read, and counted by type. */
-static unsigned events(enum event_type type)
+static unsigned events_of(struct fixture_node *f, enum event_type type)
 {
-	struct ring *r = &hub->workers[0].events;
+	struct ring *r = &f->workers[0].events;
 	unsigned n = 0;
 	for (const struct event *ev; (ev = ring_peek(r)); ring_pop(r))
 		n += ev->type == type;
 	return n;
+}
+
+static unsigned events(enum event_type type)
+{
+	return events_of(hub, type);
 }
 
 static void from_source(struct pkt *p, unsigned i)
@@ -146,6 +151,16 @@ static void multicast_of_our_own_has_a_rate(void **state)
 	/* 10 s, and 2 s' worth at once; neither takes from the other. */
 	assert_in_range(hellos, 1190, 1201);
 	assert_in_range(beyond, 11990, 12001);
+	/* Nobody reads: a stream takes half of the ring, a hello finds room. */
+	for (unsigned i = 0; i < WORKER_EVENTS; i++) {
+		packet("10.77.0.11", "239.1.2.3", 16, 100);
+		data_from_tun(&a->workers[0], &batch, FIXTURE_NOW + 50 * NS_PER_S);
+	}
+	assert_int_equal(batch.v[0].drop, DROP_MULTICAST_LIMITED);
+	packet("10.77.0.11", "224.0.0.5", 1, 100);
+	data_from_tun(&a->workers[0], &batch, FIXTURE_NOW + 50 * NS_PER_S);
+	assert_int_equal(batch.v[0].verdict, PKT_CONSUMED);
+	assert_int_equal(events_of(a, EVENT_MULTICAST), WORKER_EVENTS_KEPT + 1);
 	multicast_set(&a->plane.multicast, NULL, 0);
 	packet("10.77.0.11", "239.1.2.3", 16, 100);
 	data_from_tun(&a->workers[0], &batch, FIXTURE_NOW + 100 * NS_PER_S);
