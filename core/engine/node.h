@@ -34,6 +34,7 @@ struct engine {
 		uint32_t n;        /* kernel routes that found the table full, about */
 		uint64_t retry_at; /* when they are to be told again */
 		uint64_t gap;      /* until the next time; 0 = none was lost */
+		bool checked;      /* none since all were told */
 	} lost_routes;
 	char ciphers[64];
 };

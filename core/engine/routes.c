@@ -13,6 +13,7 @@ static void leave_out(struct engine *e, const struct fib_route *route, uint64_t 
 	struct lost_routes *lost = &e->lost_routes;
 	char text[PREFIX_TEXT_MAX];
 	fib_route_remove(&e->plane.fib, route);
+	lost->checked = false;
 	if (lost->n++ == 0 && lost->gap == 0) {
 		lost->gap = RETRY_NS;
 		lost->retry_at = now + lost->gap;
@@ -48,7 +49,7 @@ bool engine_routes_again(struct engine *e, uint64_t now)
 	struct lost_routes *lost = &e->lost_routes;
 	if (lost->gap == 0 || now < lost->retry_at)
 		return false;
-	if (lost->n == 0) {
+	if (lost->checked) {
 		lost->gap = 0;
 		env_log(&e->env, LOG_INFO, "the route table has room for all routes again");
 		return false;
@@ -58,6 +59,7 @@ bool engine_routes_again(struct engine *e, uint64_t now)
 		lost->gap = RETRY_NS; /* something has gone */
 	lost->retry_at = now + lost->gap;
 	lost->n = 0;
+	lost->checked = true; /* unless one is left out again */
 	return true;
 }
 

@@ -40,6 +40,9 @@ static int preference(const struct fib_route *a, const struct fib_route *b)
 		return a->source < b->source ? -1 : 1;
 	if ((a->table == local_table) != (b->table == local_table))
 		return a->table == local_table ? -1 : 1;
+	/* Routes for some type of service alone: when there is no other one, we see no others' packets. */
+	if ((a->tos != 0) != (b->tos != 0))
+		return a->tos == 0 ? -1 : 1;
 	if (a->metric != b->metric)
 		return a->metric < b->metric ? -1 : 1;
 	return 0;

@@ -64,6 +64,20 @@ static void the_kernels_order_for_one_prefix(void **state)
 	assert_int_equal(fib.used, 1);
 }
 
+/* A route for one type of service is not the one for all packets, however good its metric. */
+static void routes_for_a_type_of_service_stand_behind(void **state)
+{
+	(void)state;
+	struct fib_route r = route("10.0.0.0/8", "10.77.0.8", FIB_KERNEL, 254, 1, FIB_OVERLAY);
+	r.tos = 8;
+	assert_int_equal(fib_route_put(&fib, &r), 0);
+	expect_hop("10.0.0.1", FIB_OVERLAY, "10.77.0.8");
+	put("10.0.0.0/8", "10.77.0.1", FIB_KERNEL, 254, 100, FIB_OVERLAY);
+	expect_hop("10.0.0.1", FIB_OVERLAY, "10.77.0.1");
+	take("10.0.0.0/8", NULL, FIB_KERNEL, 254, 100);
+	expect_hop("10.0.0.1", FIB_OVERLAY, "10.77.0.8");
+}
+
 static void any_kernel_route_wins_over_ours_and_standby_takes_over(void **state)
 {
 	(void)state;
@@ -239,6 +253,7 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		CASE(the_kernels_order_for_one_prefix),
+		CASE(routes_for_a_type_of_service_stand_behind),
 		CASE(any_kernel_route_wins_over_ours_and_standby_takes_over),
 		CASE(shortcuts_win_ties_and_lose_to_what_is_narrower),
 		CASE(neighbours_are_behind_next_hops),
