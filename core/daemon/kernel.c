@@ -49,11 +49,9 @@ static void on_route(
 	void *ctx, const struct kernel_route *route, const struct kernel_legs *legs, bool deleted)
 {
 	struct node *n = ctx;
-	if (route->protocol == ROUTE_PROTOCOL_WARREN) {
-		if (deleted && route->ifindex == tun_ifindex(n->tun))
-			interface_route_gone(n, &route->prefix, &route->gateway);
-		return; /* the engine ordered it */
-	}
+	bool ours = route->protocol == ROUTE_PROTOCOL_WARREN;
+	if (ours && deleted && route->ifindex == tun_ifindex(n->tun))
+		interface_route_gone(n, &route->prefix, &route->gateway);
 	struct route_update update = {
 		.prefix = route->prefix,
 		.gateway = route->gateway,
@@ -64,7 +62,8 @@ static void on_route(
 	};
 	if (route->kind == ROUTE_UNICAST)
 		add_legs(n, legs, &update);
-	engine_route(n->engine, &update, deleted, os_now_ns());
+	/* One of ours the engine has ordered, and knows; but it may be in the place of another's. */
+	engine_route(n->engine, &update, deleted || ours, os_now_ns());
 	control_settle(n);
 }
 

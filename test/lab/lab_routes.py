@@ -80,6 +80,22 @@ def hub_installs_and_withdraws(lab):
 
 
 @scenario
+def own_routes_are_not_mirrored(lab):
+    """A foreign route with the very key of the daemon's own hides that one and uncovers it again."""
+    world = World(lab).start()
+    hub, prefix = world.hub, "192.168.2.0/24"
+    until("b's LAN is registered", lambda: find(hub, prefix, "registered"))
+    expect(not find(hub, prefix, "kernel"), "the daemon mirrors its own route")
+    foreign = "%s via 10.77.0.11 dev %s metric 4096 proto static" % (prefix, TUN)
+    world.hub_ns.ip("route prepend " + foreign)
+    until("the foreign one is mirrored", lambda: find(hub, prefix, "kernel"))
+    expect(not find(hub, prefix, "registered")[0]["active"], "it does not win")
+    world.hub_ns.ip("route del " + foreign)
+    until("it is gone", lambda: not find(hub, prefix, "kernel"), 5)
+    expect(find(hub, prefix, "registered")[0]["active"], "b's LAN is not used")
+
+
+@scenario
 def thousands(lab):
     """5,000 routes, hundreds of changes a second, and an overrun: a stream loses nothing by it."""
     world = World(lab).start()
