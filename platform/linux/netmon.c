@@ -89,6 +89,18 @@ static void tell_link(struct netmon *m, const struct nlmsghdr *nlh, const struct
 	m->events.link(m->events.ctx, &link);
 }
 
+/* Has it come or gone? What a kernel may do with routes then (ignore_routes_with_linkdown) is not announced. */
+static bool carrier_turned(struct netmon *m, const struct ifinfomsg *header)
+{
+	uint32_t at = (uint32_t)header->ifi_index % NETMON_LINKS;
+	uint64_t bit = UINT64_C(1) << at % 64, *word = &m->carrier[at / 64];
+	bool now = header->ifi_flags & IFF_RUNNING;
+	if (now == ((*word & bit) != 0))
+		return false;
+	*word ^= bit;
+	return !m->dumping && routeset_uses_link(&m->routes, (uint32_t)header->ifi_index);
+}
+
 static void take_link(struct netmon *m, const struct nlmsghdr *nlh)
 {
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(struct ifinfomsg))
@@ -99,6 +111,8 @@ static void take_link(struct netmon *m, const struct nlmsghdr *nlh)
 	tell_link(m, nlh, header);
 	/* All ones is not a change but a new interface. */
 	bool turned = (header->ifi_change & IFF_UP) && header->ifi_change != UINT32_MAX;
+	if (carrier_turned(m, header))
+		m->resync = true;
 	if (nlh->nlmsg_type == RTM_DELLINK || (turned && !(header->ifi_flags & IFF_UP)))
 		m->resync = true; /* its routes go, IPv4's unannounced */
 	else if (turned && m->routes.dead_hops)

@@ -5,6 +5,7 @@
 #include "platform/linux/rtnl.h"
 
 #define NETMON_TABLES 16 /* local and main among them */
+#define NETMON_LINKS  4096
 
 struct netmon {
 	struct env env;
@@ -18,6 +19,7 @@ struct netmon {
 	bool told_cut; /* a route has more next hops than are followed: said once */
 	uint32_t tables[NETMON_TABLES];
 	unsigned n_tables;
+	uint64_t carrier[NETMON_LINKS / 64]; /* a bit for each interface index, by its remainder */
 	bool resync; /* what we know is not to be trusted: dump again before returning */
 };
 

@@ -443,6 +443,15 @@ void routeset_each(const struct routeset *s, routeset_change_fn *tell, void *ctx
 				tell(ctx, &here.route, &here.legs, false);
 }
 
+bool routeset_uses_link(const struct routeset *s, uint32_t ifindex)
+{
+	for (uint32_t c = 0; c < s->cap; c++)
+		for (uint32_t i = s->heads[c]; i != ROUTESET_END; i = s->entries[i].next)
+			if (s->entries[i].route.ifindex == ifindex)
+				return true;
+	return false;
+}
+
 bool routeset_uses_nexthop(const struct routeset *s, uint32_t nexthop_id)
 {
 	if (s->nexthops[nexthop_id % ROUTESET_NEXTHOPS] == 0)

@@ -70,6 +70,8 @@ void routeset_compare(const struct routeset *old, const struct routeset *now,
 	routeset_change_fn *tell, void *ctx);
 /* Tells all of them, as new ones. */
 void routeset_each(const struct routeset *s, routeset_change_fn *tell, void *ctx);
+/* Does any route lead out of this interface? Looks at all. */
+bool routeset_uses_link(const struct routeset *s, uint32_t ifindex);
 /* Does any route use this nexthop object, as far as the set knows? Looks at all only if one may. */
 bool routeset_uses_nexthop(const struct routeset *s, uint32_t nexthop_id);
 

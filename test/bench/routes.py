@@ -159,7 +159,7 @@ class Bench:
 class Probe:
     """
     Datagrams to the marker, one a millisecond, while its next hop changes now and then. A lag is the time from
-    when the kernel has changed it to when the last datagram was sent that still went the old way.
+    when the kernel has changed it to when the last datagram was sent that went the old way before one went the new.
     """
 
     def __init__(self, bench):
@@ -207,8 +207,14 @@ class Probe:
         lags = []
         for i, (at, place) in enumerate(self.toggles):
             end = self.toggles[i + 1][0] if i + 1 < len(self.toggles) else float("inf")
-            old = [t for n, t in enumerate(self.sent) if at <= t < end and self.arrived.get(n, place) != place]
-            lags.append((max(old) - at) * 1000 if old else 0.0)
+            lag = 0.0
+            for n, t in enumerate(self.sent):
+                if not at <= t < end or n not in self.arrived:
+                    continue
+                if self.arrived[n] == place:
+                    break
+                lag = (t - at) * 1000
+            lags.append(lag)
         for sink in [*self.sinks.values(), self.source]:
             sink.close()
         self.bench.probe_writer.write([(MARKER + "/32", None)])

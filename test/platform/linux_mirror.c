@@ -207,6 +207,14 @@ int mirror_setup(void **state)
 		lab_run("ip link set %c0 up && ip link set %c1 up", *i, *i);
 		lab_run("ip addr add 10.%d.0.1/24 dev %c0", *i - 'a' + 1, *i);
 		lab_run("ip addr add fd0%d::1/64 dev %c0 nodad", *i - 'a' + 1, *i);
+		/* Which the kernel makes no use of before it has noticed the carrier. */
+		lab_run("until ip -6 route show table local | grep -q '^local fd0%d::1 '; do sleep "
+			"0.01; done",
+			*i - 'a' + 1);
+		lab_run("until ip -4 route show | grep -q '^10.%d.0.0/24 .* %c0 '; do sleep 0.01; "
+			"done; until ip link show %c0 | grep -q LOWER_UP.*state.UP; do sleep 0.01; "
+			"done",
+			*i - 'a' + 1, *i, *i);
 	}
 	open_mirror(&mirror);
 	return 0;

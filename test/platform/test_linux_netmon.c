@@ -229,6 +229,8 @@ static void nexthops(void)
 	mirror_expect("198.51.100.0/24", 254, 0, "10.2.0.9", "b0", ROUTE_UNICAST);
 	lab_run("ip nexthop del id 6");
 	assert_null(mirror_look("2001:db8::/32", 254, 1024));
+	lab_run("ip nexthop add id 9 via fd01::7 dev a0 && ip route add 192.0.2.0/24 nhid 9");
+	mirror_expect("192.0.2.0/24", 254, 0, "fd01::7", "a0", ROUTE_UNICAST); /* RTA_VIA */
 	mirror_expect_true("nexthops gone");
 	lab_run("ip nexthop flush");
 	mirror_expect_true("nexthops flushed");
@@ -271,6 +273,42 @@ static void test_links(void **state)
 	lab_run("ip addr del 10.1.0.5/32 dev a0");
 	assert_null(mirror_look("198.51.100.0/24", 254, 0));
 	mirror_expect_true("address gone");
+}
+
+/* The kernel tells of a carrier when it finds the time, within a second. */
+static void await_interface(const char *prefix, const char *interface)
+{
+	for (unsigned i = 0; i < 30; i++) {
+		const struct kernel_route *r = mirror_look(prefix, 254, 0);
+		if (r && r->ifindex == if_nametoindex(interface))
+			return;
+		lab_readable(netmon_fd(mirror.netmon));
+	}
+	fail_msg("%s does not go to %s", prefix, interface);
+}
+
+/* An interface without carrier keeps its routes, and the kernel may be told not to use them. */
+static void test_carrier(void **state)
+{
+	(void)state;
+	lab_run("ip route add 192.0.2.0/24 via 10.1.0.9 && ip route append 192.0.2.0/24 via "
+		"10.2.0.9");
+	lab_run("ip -6 route add 2001:db8::/32 nexthop via fd01::9 nexthop via fd02::9");
+	lab_run("ip link set a1 down");
+	mirror_expect("192.0.2.0/24", 254, 0, "10.1.0.9", "a0", ROUTE_UNICAST);
+	lab_run("ip link set a1 up");
+	lab_run("sysctl -w net.ipv4.conf.a0.ignore_routes_with_linkdown=1");
+	lab_run("sysctl -w net.ipv6.conf.a0.ignore_routes_with_linkdown=1");
+	for (unsigned i = 0; i < 3; i++) {
+		lab_run("ip link set a1 down");
+		await_interface("192.0.2.0/24", "b0");
+		mirror_expect_legs("2001:db8::/32", 254, 1024, "fd02::9 b0 1");
+		mirror_expect_true("no carrier");
+		lab_run("ip link set a1 up");
+		await_interface("192.0.2.0/24", "a0");
+		mirror_expect_legs("2001:db8::/32", 254, 1024, "fd01::9 a0 1, fd02::9 b0 1");
+		mirror_expect_true("carrier again");
+	}
 }
 
 static void test_addresses(void **state)
@@ -365,6 +403,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_legs, mirror_setup, mirror_teardown),
 		cmocka_unit_test_setup_teardown(test_nexthops, mirror_setup, mirror_teardown),
 		cmocka_unit_test_setup_teardown(test_links, mirror_setup, mirror_teardown),
+		cmocka_unit_test_setup_teardown(test_carrier, mirror_setup, mirror_teardown),
 		cmocka_unit_test_setup_teardown(test_addresses, mirror_setup, mirror_teardown),
 		cmocka_unit_test_setup_teardown(test_overrun, mirror_setup, mirror_teardown),
 		cmocka_unit_test_setup_teardown(test_race, mirror_setup, mirror_teardown),
