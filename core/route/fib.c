@@ -361,7 +361,7 @@ static unsigned by_weight(const uint32_t *weights, unsigned n, uint32_t hash)
 void fib_choose(const struct fib_view *v, const struct ip_addr *dst, uint32_t hash,
 	fib_usable_fn *usable, const void *ctx, struct fib_hop *hop, struct ip_addr *wanted)
 {
-	const struct fib_route *legs[ROUTE_LEGS];
+	const struct fib_route *legs[ROUTE_LEGS] = {NULL};
 	uint32_t weights[ROUTE_LEGS];
 	unsigned n = 0;
 	for (uint32_t i = hop->legs; i != FIB_NONE && n < ROUTE_LEGS; i = v->entries[i].leg) {
