@@ -98,6 +98,13 @@ static void tell(const struct mirror *m, const struct kernel_route *route)
 	m->events.route(m->events.ctx, route, &legs, false);
 }
 
+void mirror_tell(const struct mirror *m)
+{
+	for (uint32_t i = 0; i < m->n_fresh; i++)
+		if (m->v[i].used)
+			tell(m, &m->v[i].route);
+}
+
 static bool is_ours(const struct mirror_entry *e)
 {
 	return e && e->route.protocol == ROUTE_PROTOCOL_WARREN;

@@ -60,6 +60,8 @@ void mirror_take(struct mirror *m, const struct rtsock_message *message);
 /* Around a dump of everything: what it has not told of is gone. Calls reset and synced. */
 void mirror_dump_begin(struct mirror *m);
 void mirror_dump_end(struct mirror *m);
+/* Tells all routes again. */
+void mirror_tell(const struct mirror *m);
 /*
  * We have asked for a route of ours: it was added, or one of this prefix was there. Another's has precedence,
  * and ours waits for its end.

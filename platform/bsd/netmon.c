@@ -91,6 +91,11 @@ static void drain(struct netmon *m)
 			return;
 }
 
+void netmon_tell_routes(struct netmon *m)
+{
+	mirror_tell(&m->mirror);
+}
+
 int netmon_resync(struct netmon *m)
 {
 	drain(m);

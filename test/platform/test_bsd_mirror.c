@@ -208,6 +208,18 @@ static void test_dump_tells_what_changed(void **state)
 		    "del 10.3.0.0/16 10.0.0.2 if3\nsynced\n");
 }
 
+static void test_all_are_told_again(void **state)
+{
+	(void)state;
+	route(RTSOCK_ROUTE_ADD, "10.1.0.0", 16, "10.0.0.2", 3, 0);
+	route(RTSOCK_ROUTE_ADD, "10.2.0.0", 16, "10.0.0.2", 3, 0);
+	route(RTSOCK_ROUTE_ADD, "10.3.0.0", 16, "10.0.0.3", 3, 0);
+	route(RTSOCK_ROUTE_DELETE, "10.2.0.0", 16, "10.0.0.2", 3, 0);
+	told.len = 0;
+	mirror_tell(&mirror);
+	assert_told("set 10.1.0.0/16 10.0.0.2 if3\nset 10.3.0.0/16 10.0.0.3 if3\n");
+}
+
 static void test_addresses_are_local_routes(void **state)
 {
 	(void)state;
@@ -324,6 +336,7 @@ int main(void)
 		TEST(test_routes_come_and_go),
 		TEST(test_multipath),
 		TEST(test_dump_tells_what_changed),
+		TEST(test_all_are_told_again),
 		TEST(test_addresses_are_local_routes),
 		TEST(test_ours_waits),
 		TEST(test_ours_has_a_gateway),
