@@ -47,6 +47,29 @@ printf '[udp]\nworkers = 2\n' >>/etc/warren/warren.ini
 warren check /etc/warren/warren.ini
 """
 
+# What operations.md says of drop-ins: a low port, and GRE in IP.
+DROP_IN = r"""
+set -e
+cp /etc/warren/warren.ini /root/kept.ini
+printf 'port = 443\n[interop x]\nrole = spoke\nunderlay = 192.0.2.9\nallow = 10.77.0.9\nframing = gre\n' \
+	>>/etc/warren/warren.ini
+mkdir -p /etc/systemd/system/warrend.service.d
+cat >/etc/systemd/system/warrend.service.d/more.conf <<-END
+	[Service]
+	AmbientCapabilities=CAP_NET_BIND_SERVICE CAP_NET_RAW
+	CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_NET_RAW
+END
+systemctl daemon-reload
+systemctl restart warrend
+"""
+NO_DROP_IN = r"""
+set -e
+cp /root/kept.ini /etc/warren/warren.ini
+rm -r /etc/systemd/system/warrend.service.d
+systemctl daemon-reload
+systemctl restart warrend
+"""
+
 
 class Checks:
     def __init__(self):
@@ -222,14 +245,10 @@ def start(checks, root):
     root.run("echo wrong >>/etc/warren/warren.ini")
     checks.that(root.fails("systemctl reload warrend"), "a reload of a wrong config succeeds")
     root.run("sed -i '$d' /etc/warren/warren.ini && systemctl reload warrend")
-    # What the unit's comment says of low ports.
-    root.run("echo port = 443 >>/etc/warren/warren.ini; mkdir -p /etc/systemd/system/warrend.service.d; printf "
-             "'[Service]\\n%sCAP_NET_BIND_SERVICE\\n%sCAP_NET_BIND_SERVICE\\n' AmbientCapabilities= "
-             "CapabilityBoundingSet= >/etc/systemd/system/warrend.service.d/port.conf; "
-             "systemctl daemon-reload; systemctl restart warrend")
+    root.run(DROP_IN)
     root.wait("warren status --json | grep -Eq '\"port\": ?443'", "no port below 1024")
-    root.run("sed -i '$d' /etc/warren/warren.ini; rm -r /etc/systemd/system/warrend.service.d; "
-             "systemctl daemon-reload; systemctl restart warrend")
+    checks.that("by gre" in root.says("warren status"), "no interop mode by GRE in IP")
+    root.run(NO_DROP_IN)
     root.wait("warren status", "warren status does not answer")
 
 
