@@ -139,7 +139,7 @@ struct udp_losses udp_take_losses(struct udp *udp);
  */
 struct ipgre;
 
-/* address: as of udp_config. ERR_SYSTEM. */
+/* address: as of udp_config. ERR_SYSTEM; ERR_UNSUPPORTED: not on this system. */
 int ipgre_open(struct ipgre **out, const struct ip_addr *address, const struct env *env);
 /* NULL is allowed. */
 void ipgre_close(struct ipgre *gre);

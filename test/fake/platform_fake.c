@@ -375,6 +375,43 @@ int udp_send_one(struct udp *udp, const struct endpoint *to, const struct ip_add
 	return send_datagram(udp, &packet, data, len) ? 0 : ERR_SYSTEM;
 }
 
+/* Nobody here speaks GRE without UDP. */
+int ipgre_open(struct ipgre **out, const struct ip_addr *address, const struct env *env)
+{
+	(void)address, (void)env;
+	*out = NULL;
+	return ERR_UNSUPPORTED;
+}
+
+void ipgre_close(struct ipgre *gre)
+{
+	(void)gre;
+}
+
+int ipgre_fd(const struct ipgre *gre, uint8_t family)
+{
+	(void)gre, (void)family;
+	return -1;
+}
+
+int ipgre_recv(struct ipgre *gre, uint8_t family, struct pkt_batch *b)
+{
+	(void)gre, (void)family, (void)b;
+	return ERR_SYSTEM;
+}
+
+void ipgre_send(struct ipgre *gre, struct pkt_batch *b)
+{
+	(void)gre, (void)b;
+}
+
+int ipgre_send_one(struct ipgre *gre, const struct ip_addr *to, const struct ip_addr *from,
+	const void *data, size_t len)
+{
+	(void)gre, (void)to, (void)from, (void)data, (void)len;
+	return ERR_SYSTEM;
+}
+
 struct udp_losses udp_take_losses(struct udp *udp)
 {
 	(void)udp;
