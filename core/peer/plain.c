@@ -186,6 +186,7 @@ struct peer *plain_obtain(struct peers *t, const struct ip_addr *nbma, bool raw,
 	if (!s || p)
 		return p && !p->ousted && plain_section_of(t, p) == s ? p : NULL;
 	if (s->hub || !addr_is_unicast(nbma) || t->plain->n_members >= PLAIN_MEMBERS_MAX ||
+		t->plain->n_members >= t->max / 2 ||
 		!bucket_take(&t->plain->births, NS_PER_S / BIRTHS_PER_S, BIRTHS_PER_S, now) ||
 		has_session(t, nbma))
 		return NULL;
