@@ -363,21 +363,23 @@ void fib_choose(const struct fib_view *v, const struct ip_addr *dst, uint32_t ha
 {
 	const struct fib_route *legs[ROUTE_LEGS] = {NULL};
 	uint32_t weights[ROUTE_LEGS];
+	uint32_t i = hop->legs; /* there is one at least */
 	unsigned n = 0;
-	for (uint32_t i = hop->legs; i != FIB_NONE && n < ROUTE_LEGS; i = v->entries[i].leg) {
+	do {
 		legs[n] = &v->entries[i].route;
 		weights[n] = legs[n]->weight;
 		n++;
-	}
+		i = v->entries[i].leg;
+	} while (i != FIB_NONE && n < ROUTE_LEGS);
 	unsigned first = by_weight(weights, n, hash);
 	go_by(v, dst, legs[first], hop);
 	*wanted = hop->next_hop;
 	if (usable(ctx, hop->peer))
 		return;
-	for (unsigned i = 0; i < n; i++) {
-		go_by(v, dst, legs[i], hop);
+	for (unsigned k = 0; k < n; k++) {
+		go_by(v, dst, legs[k], hop);
 		if (!usable(ctx, hop->peer))
-			weights[i] = 0;
+			weights[k] = 0;
 	}
 	/* Spread anew: by the same order of hashes all would go to the one that stands behind. */
 	unsigned chosen = by_weight(weights, n, hash * UINT32_C(0x9e3779b1));
