@@ -4,7 +4,8 @@
 import time
 
 from netlab import expect, run, scenario, until
-from routers import (bfd_up, cloud, dies, direct_traffic, gone, learnt, shortcut, started)
+from routers import (bfd_up, cloud, dies, direct_traffic, gone, learnt, restarted, shortcut,
+    started)
 
 LAN4, LAN6 = "192.168.2.0/24", "fd77:0:0:2::/64"
 
@@ -61,6 +62,16 @@ def bgp_with_bfd(lab):
     learnt(world, a, LAN4, "bgp", "10.77.0.1")
     until("BFD is up", lambda: bfd_up(hub, 2))
     return "withdrawn after %.2f s" % dies(world, LAN4)
+
+
+@scenario
+def bgp_when_warren_restarts(lab):
+    """The interface goes and comes, on a spoke, then on the hub; FRR goes on by itself."""
+    world = cloud(lab)
+    _, (a, _) = started(world, "frr-ibgp-hub.conf", "frr-ibgp-spoke.conf")
+    learnt(world, a, LAN4, "bgp", "10.77.0.12")
+    return "b back after %.1f s, the hub after %.1f s" % (
+        restarted(world, "b", world.host_of("b")), restarted(world, "hub", world.host_of("b")))
 
 
 if __name__ == "__main__":

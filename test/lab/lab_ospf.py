@@ -5,8 +5,8 @@ import time
 
 from flows import SHARED, Flows, expect_share, next_hops
 from netlab import expect, run, scenario, until
-from routers import (Frr, bfd_up, cloud, dies, direct_traffic, gone, known_good, learnt, shortcut,
-    started, withdrawn)
+from routers import (Frr, bfd_up, cloud, dies, direct_traffic, gone, known_good, learnt, restarted,
+    shortcut, started, withdrawn)
 
 
 def full(hub, n):
@@ -121,6 +121,16 @@ def ospf_with_equal_paths(lab):
     after = flows.shares()
     expect(len(after["b"]) == len(flows.sources), "%d flows at b" % len(after["b"]))
     return "%d and %d flows" % (len(before["b"]), len(before["c"]))
+
+
+@scenario
+def ospf_when_warren_restarts(lab):
+    """The interface goes and comes, on a spoke, then on the hub; FRR goes on by itself."""
+    world = cloud(lab)
+    _, (a, _) = started(world, "frr-ospf-hub.conf", "frr-ospf-spoke.conf")
+    learnt(world, a, "192.168.2.0/24", "ospf", "10.77.0.1")
+    return "b back after %.1f s, the hub after %.1f s" % (
+        restarted(world, "b", world.host_of("b")), restarted(world, "hub", world.host_of("b")))
 
 
 if __name__ == "__main__":

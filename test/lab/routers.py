@@ -6,7 +6,7 @@ started. Their configurations are those of conf/routing.
     known_good   a file of conf/routing
     Frr          zebra and the daemons that a configuration speaks of, and vtysh
     cloud        a world whose routes come from routing daemons alone
-    started, learnt, direct_traffic, withdrawn, dies   what each scenario of a protocol goes through
+    started, learnt, direct_traffic, withdrawn, dies, restarted   what each scenario of a protocol goes through
 
 Daemons end with the lab; stop() lets them say good-bye, kill() does not.
 """
@@ -254,4 +254,21 @@ def dies(world, prefix, other="b", within=3):
     began = time.monotonic()
     world.sites[other].router.ip("link set wan down")
     until("%s's LAN is withdrawn" % other, lambda: not gateways(world.spokes["a"], prefix), within, 0.01)
+    return time.monotonic() - began
+
+
+def restarted(world, name, to, within=15):
+    """
+    warrend of a node ends and starts again, and its interface with it; the routing daemon stays. Returns s
+    from the start until a's host reaches `to` for good.
+    """
+    node = world.hub if name == "hub" else world.spokes[name]
+    host = world.sites["a"].host
+    until("a's host reaches %s before" % to, lambda: host.reachable(to, 0.3))
+    node.stop()
+    node.start()
+    began = time.monotonic()
+    until("%s is ready again" % name, node.ready)
+    until("routes are back after %s's restart" % name,
+        lambda: host.ping(to, 5, 0.1, 0.5).lost == 0, within)
     return time.monotonic() - began
