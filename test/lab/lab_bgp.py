@@ -3,9 +3,9 @@
 
 import time
 
-from netlab import expect, run, scenario, until
-from routers import (bfd_up, cloud, dies, direct_traffic, gone, learnt, restarted, shortcut,
-    started)
+from netlab import Ping, expect, run, scenario, until
+from routers import (Frr, bfd_up, cloud, dies, direct_traffic, gone, known_good, learnt, restarted,
+    shortcut, started)
 
 LAN4, LAN6 = "192.168.2.0/24", "fd77:0:0:2::/64"
 
@@ -52,6 +52,32 @@ def ebgp_by_the_hub(lab):
     direct_traffic(world, family=4)
     expect(shortcut(node, LAN4), "no shortcut below the one route")
     return note
+
+
+@scenario
+def ibgp_with_two_hubs(lab):
+    """Each spoke has a session with both hubs. One hub falls silent: traffic and news go on."""
+    world = cloud(lab, hubs=2)
+    hub, spoke = known_good("frr-ibgp-hub.conf"), known_good("frr-ibgp-spoke.conf")
+    second = " ! neighbor 10.77.0.2 peer-group HUBS"
+    expect(second in spoke, "the spoke's file has no line for a second hub")
+    hubs = [Frr(world.hub_ns, hub).start(),
+        Frr(world.hub2.ns, hub.replace("router-id 10.77.0.1", "router-id 10.77.0.2")).start()]
+    a, b = [Frr(s.ns, spoke.replace(second, second.replace("! ", ""))).start()
+        for s in world.sites.values()]
+    for frr in hubs:
+        until("BFD is up with both hubs", lambda: bfd_up(frr, 2), 20)
+    learnt(world, a, LAN4, "bgp", "10.77.0.12")
+    direct_traffic(world)
+    ping = Ping(world.sites["a"].host, world.host_of("b"), 80, 0.05)
+    world.hub_ns.ip("link set eth0 down")
+    ping.wait()
+    expect(ping.lost == 0, "%d of %d lost" % (ping.lost, ping.transmitted))
+    until("a has no session with the first hub", lambda: a.json("show bgp neighbors 10.77.0.1")
+        ["10.77.0.1"]["bgpState"] != "Established", 5)
+    expect(a.route(LAN4) == {"protocol": "bgp", "via": ["10.77.0.12"]}, "a has lost b's LAN")
+    return gone(world, LAN4, lambda: b.configure("router bgp 65000",
+        "address-family ipv4 unicast", "no redistribute connected"))
 
 
 @scenario

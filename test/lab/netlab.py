@@ -189,7 +189,7 @@ class World:
         site = self.sites[name]
         return site.host4 if (family or self.inner[0]) == 4 else site.host6
 
-    def second_hub(self):
+    def second_hub(self, advertise=True):
         """A second hub, known to all by the bundle after the first one. To be made before the start."""
         ns = self.lab.ns("hub2")
         self.attach(ns, "eth0", "203.0.113.2", "2001:db8::2")
@@ -197,7 +197,7 @@ class World:
             if site.nat == "none":
                 ns.ip("route add 10.%d.0.0/24 via %s" % (site.number, site.public4))
         self.hub2 = Node(self, ns, "hub2")
-        for family in self.inner:
+        for family in self.inner if advertise else ():
             self.hub2.set("nhrp", "advertise = " + (LANS4 if family == 4 else LANS6))
         self.ca.issue(self.hub2, "hub", self._addresses("2"))
         self.ca.bundle([(self.hub, self.hub_endpoint), (self.hub2, "203.0.113.2:%d" % PORT)])

@@ -169,10 +169,13 @@ class Frr(Routing):
         return None
 
 
-def cloud(lab, sites=("a", "b"), **options):
+def cloud(lab, sites=("a", "b"), hubs=1, **options):
     """A started world where warrend has no prefix, advertises nothing, and installs no route."""
     options.setdefault("certified", CERTIFIED)
-    return World(lab, sites=sites, prefixes=None, advertise=False, **options).start()
+    world = World(lab, sites=sites, prefixes=None, advertise=False, **options)
+    if hubs == 2:
+        world.second_hub(advertise=False)
+    return world.start()
 
 
 def started(world, hub, spoke, **variables):
