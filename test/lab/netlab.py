@@ -136,8 +136,9 @@ class World:
         self.hub_endpoint = "203.0.113.1:%d" % PORT if underlay == 4 else "[2001:db8::1]:%d" % PORT
         self.hub2 = None
         self.hub = Node(self, self.hub_ns, "hub", {"udp": ["workers = %d" % hub_workers]})
-        for family in self.inner if advertise else ():
-            self.hub.set("nhrp", "advertise = " + (LANS4 if family == 4 else LANS6))
+        self.advertised = [LANS4 if family == 4 else LANS6 for family in self.inner if advertise]
+        for lans in self.advertised:
+            self.hub.set("nhrp", "advertise = " + lans)
         for section, lines in (hub_config or {}).items():
             for line in lines:
                 self.hub.set(section, line)
@@ -189,7 +190,7 @@ class World:
         site = self.sites[name]
         return site.host4 if (family or self.inner[0]) == 4 else site.host6
 
-    def second_hub(self, advertise=True):
+    def second_hub(self):
         """A second hub, known to all by the bundle after the first one. To be made before the start."""
         ns = self.lab.ns("hub2")
         self.attach(ns, "eth0", "203.0.113.2", "2001:db8::2")
@@ -197,8 +198,8 @@ class World:
             if site.nat == "none":
                 ns.ip("route add 10.%d.0.0/24 via %s" % (site.number, site.public4))
         self.hub2 = Node(self, ns, "hub2")
-        for family in self.inner if advertise else ():
-            self.hub2.set("nhrp", "advertise = " + (LANS4 if family == 4 else LANS6))
+        for lans in self.advertised:
+            self.hub2.set("nhrp", "advertise = " + lans)
         self.ca.issue(self.hub2, "hub", self._addresses("2"))
         self.ca.bundle([(self.hub, self.hub_endpoint), (self.hub2, "203.0.113.2:%d" % PORT)])
         return self.hub2

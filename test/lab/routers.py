@@ -174,7 +174,7 @@ def cloud(lab, sites=("a", "b"), hubs=1, **options):
     options.setdefault("certified", CERTIFIED)
     world = World(lab, sites=sites, prefixes=None, advertise=False, **options)
     if hubs == 2:
-        world.second_hub(advertise=False)
+        world.second_hub()
     return world.start()
 
 
