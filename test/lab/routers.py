@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 
 from netlab import ROOT, TUN, World, expect, fail, until
@@ -87,6 +88,9 @@ class Routing:
     def kill(self):
         while self.processes:
             self.processes.pop().kill()
+        for name in os.listdir(self.dir):  # what it left behind is not the next one's
+            if stat.S_ISSOCK(os.lstat(self.path(name)).st_mode) or name.endswith(".pid"):
+                os.unlink(self.path(name))
 
     def log(self):
         text = ""
