@@ -68,16 +68,15 @@ static void print_shorter_ways(const json_t *s)
 }
 
 /* Shouted, since it is what nobody expects of this software. */
-static void print_plaintext(const json_t *s)
+static void print_interop(const json_t *s)
 {
 	const json_t *sections = json_object_get(s, "interop");
 	size_t i;
 	json_t *o;
-	if (json_array_size(sections) == 0)
-		fputs("none", stdout);
+	fputs(json_array_size(sections) > 0 ? "PLAINTEXT with " : "none", stdout);
 	json_array_foreach(sections, i, o)
 	{
-		printf("%s%s: %s %s by %s, key %s, word %s, %lld members", i > 0 ? "; " : "",
+		printf("%s%s (%s %s by %s, key %s, word %s, %lld members)", i > 0 ? ", " : "",
 			text_of(o, "name"), text_of(o, "role"), text_of(o, "underlay"),
 			text_of(o, "framing"),
 			json_is_true(json_object_get(o, "key")) ? "yes" : "no",
@@ -85,7 +84,7 @@ static void print_plaintext(const json_t *s)
 			number_of(o, "members"));
 	}
 	if (json_is_true(json_object_get(s, "relay_plaintext")))
-		fputs("; RELAYED", stdout);
+		fputs(", RELAYED", stdout);
 }
 
 static void print_certificate(const json_t *s)
@@ -218,7 +217,7 @@ static const struct {
 	{"peers", print_peers},
 	{"shorter ways", print_shorter_ways},
 	{"ciphers", print_ciphers},
-	{"PLAINTEXT", print_plaintext},
+	{"interop", print_interop},
 	{"offloads", print_offloads},
 	{"certificate", print_certificate},
 	{"bundle", print_bundle},

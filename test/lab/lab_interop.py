@@ -79,6 +79,8 @@ def redirected_and_direct(lab, framing):
     expect(all(p["cipher"] == "none (plaintext)" for p in peers.values()), "ciphers: %s" % peers)
     expect(peers["spokes-10.2.0.2"]["direct"], "b is no direct member of a: %s" % peers)
     expect(any("PLAINTEXT" in w for w in a.status()["warnings"]), a.status()["warnings"])
+    expect("PLAINTEXT with hub (hub 203.0.113.1" in a.cli("status").stdout, a.cli("status").stdout)
+    expect("none (plaintext)" in a.cli("peers").stdout, "warren peers does not say it")
     expect(a.logged(r"PLAINTEXT with hub 203\.0\.113\.1"), "nothing in the log")
     for node in world.nodes():
         expect(WORD not in node.log(), "the word is in the log of " + node.name)
