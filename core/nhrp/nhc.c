@@ -8,6 +8,7 @@
 #define NAK_GAP_NS       (10 * NS_PER_S)
 #define NAK_GAP_MAX_NS   (600 * NS_PER_S)
 #define FORBIDDEN_GAP_NS (60 * NS_PER_S)
+#define PLAIN_TRIES      6               /* some 12 s without an answer */
 #define RESTART_NS       (10 * NS_PER_S) /* a hub that restarts is back by then */
 
 static void fire(void *owner, struct timer *timer, uint64_t now);
@@ -221,12 +222,12 @@ static void fire(void *owner, struct timer *timer, uint64_t now)
 			forget(n, r, hub);
 			continue;
 		}
-		if (r->state == REGISTRATION_DONE && now >= r->expires) {
+		if (r->state == REGISTRATION_DONE && now >= r->expires)
 			r->state = REGISTRATION_PENDING;
-			if (hub && hub->plain)
-				peer_set_path(n->peers, hub, PATH_SUSPENDED,
-					"no answer to the registration", now);
-		}
+		/* Nothing else of a plaintext hub's says that it is there. */
+		if (hub && hub->plain && hub->path == PATH_UP && r->tries >= PLAIN_TRIES)
+			peer_set_path(n->peers, hub, PATH_SUSPENDED,
+				"no answer to the registration", now);
 		send_request(n, r, now);
 		r->gap = r->gap * 2 > RETRY_MAX_NS ? RETRY_MAX_NS : r->gap * 2;
 		r->next = now + r->gap;

@@ -155,6 +155,22 @@ static void used_shortcut_is_renewed(struct sim *s)
 	CHECK_RANGE(s, flow_last_relayed(f), 0, S(2));
 }
 
+/* Found out by the next refresh, a third of the holding time on, and so is its return. */
+static void hub_that_is_gone(struct sim *s)
+{
+	struct cloud c = cloud_new(s, WORD, false, 42);
+	struct peer_view v;
+	c.alice->config.holding_time_s = 60;
+	up(s, &c);
+	node_crash(c.hub);
+	WAIT_FOR(s, S(40), node_peer(c.alice, "hub", &v) && !v.direct);
+	world_start_node(c.w, c.hub);
+	WAIT_FOR(s, S(6), node_peer(c.alice, "hub", &v) && v.direct);
+	struct flow *f = flow_ping(c.alice, c.hub, 4, MS(50), 20);
+	sim_run(s, S(2));
+	CHECK_EQ(s, flow_lost(f), 0);
+}
+
 static void multicast_reaches_members(struct sim *s)
 {
 	struct cloud c = cloud_new(s, WORD, false, 42);
@@ -356,6 +372,7 @@ static const struct sim_case cases[] = {
 	{"direct-gre-key-word", direct_gre_key_word},
 	{"next-hop-is-resolved", next_hop_is_resolved},
 	{"used-shortcut-is-renewed", used_shortcut_is_renewed},
+	{"hub-that-is-gone", hub_that_is_gone},
 	{"multicast-reaches-members", multicast_reaches_members},
 	{"spoke-behind-nat", spoke_behind_nat},
 	{"wrong-key", wrong_key},
