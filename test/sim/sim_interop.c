@@ -155,6 +155,27 @@ static void used_shortcut_is_renewed(struct sim *s)
 	CHECK_RANGE(s, flow_last_relayed(f), 0, S(2));
 }
 
+static void ipv6_inside_and_out(struct sim *s)
+{
+	struct cloud c = {.w = world_new(s, MS(20)), .word = WORD, .key = 42};
+	c.w->families = 6;
+	c.hub = world_hub(c.w, "hub", "fd00::1/64");
+	c.alice = world_spoke(c.w, "alice", "fd00::11/64", NAT_NONE);
+	c.bob = world_spoke(c.w, "bob", "fd00::12/64", NAT_NONE);
+	section(&c, c.hub, "cloud", false, "2001:db8:100::/48", ALLOW("fd00::/64"));
+	for (int i = 0; i < 2; i++) {
+		struct node *n = i ? c.bob : c.alice;
+		section(&c, n, "hub", true, "2001:db8:113::1", ALLOW("fd00::1", "fd00::/64"));
+		section(&c, n, "spokes", false, "2001:db8:100::/48", ALLOW("fd00::/64"));
+	}
+	up(s, &c);
+	struct flow *f = flow_ping(c.alice, c.bob, 6, MS(20), 200);
+	sim_run(s, S(6));
+	CHECK_EQ(s, flow_lost(f), 0);
+	CHECK(s, node_shortcut(c.alice, "fd00::12/128"));
+	CHECK_RANGE(s, flow_last_relayed(f), 0, S(1));
+}
+
 /* Found out by the next refresh, a third of the holding time on, and so is its return. */
 static void hub_that_is_gone(struct sim *s)
 {
@@ -372,6 +393,7 @@ static const struct sim_case cases[] = {
 	{"direct-gre-key-word", direct_gre_key_word},
 	{"next-hop-is-resolved", next_hop_is_resolved},
 	{"used-shortcut-is-renewed", used_shortcut_is_renewed},
+	{"ipv6-inside-and-out", ipv6_inside_and_out},
 	{"hub-that-is-gone", hub_that_is_gone},
 	{"multicast-reaches-members", multicast_reaches_members},
 	{"spoke-behind-nat", spoke_behind_nat},
