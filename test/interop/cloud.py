@@ -183,3 +183,18 @@ def meet(one, other, by_hub, size=56):
     # NHRP and its own renewals, not 40 packets.
     expect(passed < 10, "%s: the hub still carries it: %d packets" % (who, passed))
     return "%s direct, %d packets by the hub meanwhile" % (who, passed)
+
+
+def bulk(one, other, megabytes=4):
+    """TCP from one host to another, which the system hands over in trains; what it came to."""
+    other.host.run("iperf3", "-s", "-1", "-D")
+    done = until("iperf3 on %s" % other.name, lambda: client(one, other, megabytes), 10, 0.3)
+    received = json.loads(done.stdout)["end"]["sum_received"]
+    # The sender is done when it has written all: some may still lie in its buffer.
+    expect(received["bytes"] >= megabytes << 19, "%s to %s: %s" % (one.name, other.name, received))
+    return "%s to %s %.0f Mbit/s" % (one.name, other.name, received["bits_per_second"] / 1e6)
+
+
+def client(one, other, megabytes):
+    done = one.host.run("iperf3", "-J", "-c", other.address, "-n", "%dM" % megabytes, check=False, timeout=60)
+    return None if "unable to connect" in done.stdout else done

@@ -14,7 +14,7 @@ modprobe --all ip_gre fou veth dummy nf_tables nft_log nfnetlink_log nft_limit
 for device in /sys/class/net/eth*; do
 	number=$((16#$(cut -d: -f6 "$device/address")))
 	[ $number = 0 ] && name=control || name=port$number
-	ip link set "${device##*/}" down name $name
+	ip link set "${device##*/}" down name "$name"
 done
 ip link set lo up
 ip address add 169.254.0.2/30 dev control

@@ -2,13 +2,14 @@
 
 import re
 
-from cloud import BY_HUB, LANS, OVERLAY, frr_end, meet, registered, ttls
+from cloud import BY_HUB, DIRECT, LANS, OVERLAY, bulk, frr_end, meet, registered, ttls
 from frr import DEVICE
 from netlab import expect, until
 from routers import Frr, known_good
 
 PORTS = 3  # of the guest: as many FRR nodes as a scenario has
 HUB_NBMA, HUB_OVERLAY = "203.0.113.1", "10.77.0.1"  # warren's
+HOLDING_TIME = 30  # s, FRR's in frr.py, and the shortest that warren takes
 LONGEST = 1400 - 28  # a ping's payload, of a packet as long as the tunnel's MTU
 
 
@@ -79,11 +80,10 @@ def spoke_at_frr(cloud, word=None, **tunnel):
 
     note = meet(end_a, end_b, by_frr(hub), LONGEST)
     expect_shortcut(b, end_a)
-    expect(nbma_of(b, end_a.overlay) == cloud.a.site.inside4, "b has a's NBMA address wrong")
     expect([s for s in a.shortcuts() if s["prefix"] == b.lan], "a shows no shortcut: %s" % a.nhrp())
     expect(ttls(a.ns, b.overlay, 3) == [64] * 3, "a does not reach b's own address directly")
     expect(ttls(b.ns, end_a.overlay, 3) == [64] * 3, "b does not reach a's own address directly")
-    return note
+    return ", ".join([note, bulk(end_a, end_b), bulk(end_b, end_a)])
 
 
 def spoke_at_frr_with_key(cloud):
@@ -93,6 +93,16 @@ def spoke_at_frr_with_key(cloud):
 def spoke_at_frr_in_gre(cloud):
     """GRE straight in IP, protocol 47."""
     return spoke_at_frr(cloud, framing="gre")
+
+
+def spoke_behind_nat(cloud):
+    """Our spoke behind a NAT that lets nothing new in: it opens it for an FRR spoke by speaking to it."""
+    cloud.a.site.set_nat("drop")
+    public = cloud.a.site.public4
+    note = spoke_at_frr(cloud)
+    b = cloud.routers[1]
+    expect(nbma_of(b, cloud.end_a.overlay) == public, "b does not send to %s: %s" % (public, b.show("cache")))
+    return note
 
 
 # ---- FRR spokes at our hub ----------------------------------------------------------------------
@@ -127,10 +137,13 @@ def frr_at_hub_in_gre(cloud):
 
 
 def at_hub(hub, *ends):
-    """Waits until our hub has these as plaintext members, and tells that they reach it."""
+    """Waits until our hub has these members' bindings."""
     for end in ends:
-        until("%s at our hub" % end.name, lambda: [e for e in hub.nhrp()
-            if e["kind"] == "binding" and e["prefix"].split("/")[0] == end.overlay], 30, 0.2)
+        until("%s at our hub" % end.name, lambda: bindings(hub, end), 30, 0.2)
+
+
+def bindings(hub, end):
+    return [e for e in hub.nhrp() if e["kind"] == "binding" and e["prefix"].split("/")[0] == end.overlay]
 
 
 def frr_behind_nat(cloud):
@@ -146,6 +159,32 @@ def frr_behind_nat(cloud):
     seen = [p["endpoint"] for p in hub.peers() if b.overlay + "/24" in p["addresses"]]
     expect(seen == ["203.0.113.21:4754"], "our hub has the spoke at %s" % seen)
     return meet(end_b, end_a, hub.hairpinned)
+
+
+def holding_times(cloud):
+    """
+    Registrations and shortcuts are renewed, also an FRR spoke's; one that is gone without a word is forgotten.
+    """
+    hub, a, end_a = cloud.plain_hub(), cloud.plain_spoke(HUB_NBMA, HUB_OVERLAY), cloud.end_a
+    for node in hub, a:
+        node.set("nhrp", "holding-time = %d" % HOLDING_TIME)
+        node.start()
+    b = cloud.frr("frr-b", 21).spoke(HUB_NBMA)
+    end_b = frr_end(b)
+    at_hub(hub, end_a, end_b)
+    cloud.hub_routes(end_a, end_b)
+    routes_by_hub(HUB_OVERLAY, b)
+    note = meet(end_a, end_b, hub.hairpinned)
+    replies = ttls(end_a.host, end_b.address, round(1.5 * HOLDING_TIME / 0.2))
+    expect(len(replies) >= 1.5 * HOLDING_TIME / 0.2 - 1, "replies are missing: %d" % len(replies))
+    direct = replies.count(DIRECT) / len(replies)
+    expect(direct > 0.95, "%.0f%% directly" % (100 * direct))
+    at_hub(hub, end_a, end_b)
+
+    b.ns.run("pkill", "-KILL", "-F", "/run/frr/frr-b/nhrpd.pid")
+    until("our hub forgets b", lambda: not bindings(hub, end_b), HOLDING_TIME + 5, 0.5)
+    until("a's shortcut ends", lambda: not a.shortcuts(), HOLDING_TIME + 5, 0.5)
+    return "%s, %.0f%% of %d s directly, then forgotten" % (note, 100 * direct, 1.5 * HOLDING_TIME)
 
 
 # ---- Who may not ---------------------------------------------------------------------------------
@@ -244,5 +283,5 @@ def ospf_at_frr(cloud):
 
 
 ALL = [frr_alone, newer_frr_alone, spoke_at_frr, spoke_at_frr_with_key, spoke_at_frr_in_gre, spoke_at_newer_frr,
-    frr_at_hub, frr_at_hub_with_key, frr_at_hub_in_gre, newer_frr_at_hub, frr_behind_nat, authentication,
-    sealed_members, ospf_at_frr]
+    spoke_behind_nat, frr_at_hub, frr_at_hub_with_key, frr_at_hub_in_gre, newer_frr_at_hub, frr_behind_nat,
+    holding_times, authentication, sealed_members, ospf_at_frr]
