@@ -161,16 +161,18 @@ static bool served(bool local)
 	return strncmp(answer, "HTTP/1.1 200 ", 13) == 0 && strstr(answer, "secret");
 }
 
-/* An honest client may have to come again, but is served within 2 s. */
+#define SERVED_S 6 /* 2 on a machine that has nothing else to do: test/lab/lab_http.py */
+
+/* An honest client may have to come again, but is served in time. */
 static void served_in_time(bool local)
 {
 	double began = now_s();
 	while (!served(local)) {
-		if (now_s() - began > 2)
-			fail_msg("not served within 2 s");
+		if (now_s() - began > SERVED_S)
+			fail_msg("not served within %d s", SERVED_S);
 		usleep(20000);
 	}
-	assert_true(now_s() - began < 2);
+	assert_true(now_s() - began < SERVED_S);
 }
 
 static unsigned count_fds(void)
