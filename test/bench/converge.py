@@ -146,12 +146,17 @@ class Run:
 
 
 def run_case(case, rounds):
+    """(its results, None or what failed)."""
     with Lab() as lab:
-        run = Run(lab, case, lambda line: print(line, flush=True))
+        run = None
         try:
-            return run.rounds(rounds)
+            run = Run(lab, case, lambda line: print(line, flush=True))
+            return run.rounds(rounds), None
+        except LabError as error:
+            return (run.results if run else []), error
         finally:
-            run.close()
+            if run:
+                run.close()
 
 
 def figure(results, event, family):
@@ -199,11 +204,9 @@ def main():
         if options.case and case.name not in options.case:
             continue
         print(case.name, flush=True)
-        try:
-            results[case.name] = run_case(case, options.rounds)
-        except LabError as error:
+        results[case.name], error = run_case(case, options.rounds)
+        if error:
             failed += 1
-            results.pop(case.name, None)
             print("FAIL %s: %s" % (case.name, error), flush=True)
         if options.json:
             with open(options.json, "w") as f:
