@@ -115,9 +115,9 @@ int udp_recv(struct udp *udp, unsigned socket, uint8_t family, struct pkt_batch 
  * unspecified = the system's choice, also when this host no longer has it), tos, ttl. A train
  * (gso_size: bytes of each datagram, the last may be shorter) may have any length: it is cut into as many
  * pieces as the system takes at once, or into datagrams; what lies one behind the other in memory and
- * goes the same way may go as one train. With PKT_APART each datagram goes by itself. One that fails
- * becomes PKT_DROP (SEND_FAILED) and the others go on; when the socket is full the rest is dropped.
- * IPv6 link-local remotes cannot be sent to: an endpoint has no interface.
+ * goes the same way may go as one train. One that fails becomes PKT_DROP
+ * (SEND_FAILED) and the others go on; when the socket is full the rest is dropped. IPv6 link-local
+ * remotes cannot be sent to: an endpoint has no interface.
  */
 void udp_send(struct udp *udp, unsigned socket, struct pkt_batch *b);
 /* One datagram from socket 0 (control loop); from may be NULL. 0 or ERR_SYSTEM (not logged). */

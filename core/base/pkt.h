@@ -86,8 +86,6 @@ enum pkt_gso {
 #define PKT_CSUM_PARTIAL 0x01
 /* It came without UDP, as IP protocol 47; the port of `remote` is 0. */
 #define PKT_GRE 0x02
-/* To be sent as datagrams each by itself: what receives it may not understand the system's trains. */
-#define PKT_APART 0x04
 
 struct pkt {
 	uint8_t *data;     /* first byte: IP header (TUN) or UDP payload (socket) */
@@ -97,7 +95,7 @@ struct pkt {
 	uint16_t csum_off; /* likewise: where in that header the checksum is */
 	uint16_t hdr_len;  /* of a train for the TUN: IP and L4 headers together; as read, 0 */
 	uint8_t gso_type;  /* enum pkt_gso */
-	uint8_t flags;     /* PKT_CSUM_PARTIAL, PKT_GRE, PKT_APART */
+	uint8_t flags;     /* PKT_CSUM_PARTIAL, PKT_GRE */
 	uint8_t tos;       /* socket side: DSCP and ECN of the outer header, in and out */
 	uint8_t ttl;       /* socket side, out: outer TTL, 0 = the system's default */
 	uint8_t verdict;   /* enum pkt_verdict */

@@ -124,10 +124,7 @@ static size_t header_len(const struct session *s)
 	return GRE_PLAIN_LEN + (s->have_gre_key ? 4 : 0);
 }
 
-/*
- * A kernel's FOU on this very machine, in a container or a guest, would be handed a train of ours as one packet,
- * and lose it (seen with Linux 6.1): so it leaves as datagrams (PKT_APART). False: there is no room, or it is no train.
- */
+/* The packets of a train, one behind the other; false: there is no room, or it is no train. */
 static bool frame_train(struct worker *w, const struct session *s, struct pkt *p, uint8_t tos)
 {
 	struct split split;
@@ -144,7 +141,6 @@ static bool frame_train(struct worker *w, const struct session *s, struct pkt *p
 	*p = (struct pkt){.data = out,
 		.len = (uint32_t)(at - out),
 		.gso_size = n > 1 ? (uint16_t)size : 0,
-		.flags = PKT_APART,
 		.tos = tos};
 	return true;
 }
@@ -158,7 +154,7 @@ static bool frame_packet(struct worker *w, const struct session *s, struct pkt *
 	if (!out)
 		return false;
 	size_t len = frame_one(s, out, p->data, p->len);
-	*p = (struct pkt){.data = out, .len = (uint32_t)len, .flags = PKT_APART, .tos = tos};
+	*p = (struct pkt){.data = out, .len = (uint32_t)len, .tos = tos};
 	return true;
 }
 

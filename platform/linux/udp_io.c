@@ -307,7 +307,7 @@ static bool same_way(const struct pkt *a, const struct pkt *b)
 static uint32_t extension(const struct outgoing *o, const struct pkt *p, const uint8_t *data,
 	uint32_t left, uint16_t step)
 {
-	if (o->n == 0 || (p->flags & PKT_APART) || !same_way(o->to[o->n - 1], p))
+	if (o->n == 0 || !same_way(o->to[o->n - 1], p))
 		return 0;
 	const struct iovec *iov = &o->iov[o->n - 1];
 	uint16_t full = o->step[o->n - 1];
@@ -414,7 +414,6 @@ bool udp_sends_trains(const struct udp *u, uint8_t family)
 static void put_packet(struct udp *u, struct outgoing *o, int fd, struct pkt *p)
 {
 	uint16_t step = p->gso_size ? p->gso_size : (uint16_t)p->len;
-	bool trains = o->trains && !(p->flags & PKT_APART);
 	for (uint32_t at = 0, n; at < p->len; at += n) {
 		n = extension(o, p, p->data + at, p->len - at, step);
 		if (n > 0) {
@@ -422,7 +421,7 @@ static void put_packet(struct udp *u, struct outgoing *o, int fd, struct pkt *p)
 		} else {
 			if (o->n == UDP_BATCH)
 				flush(u, o, fd, p->remote.addr.family);
-			n = least(p->len - at, message_bytes(step, trains));
+			n = least(p->len - at, message_bytes(step, o->trains));
 			append(o, p, p->data + at, n, step);
 		}
 		o->to[o->n - 1] = p;

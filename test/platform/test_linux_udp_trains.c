@@ -261,21 +261,6 @@ static void test_messages(void **state)
 	close_both(&f);
 }
 
-/* Whose receiver may not know trains: each datagram by itself, and none joined to another. */
-static void test_apart(void **state)
-{
-	(void)state;
-	struct fixture f;
-	open_both(&f, UDP_OFFLOADS, UDP_OFFLOADS);
-	train(&f, far(4), 3, 1000, 1)->flags = PKT_APART;
-	train(&f, far(4), 2, 999, 0)->flags = PKT_APART;
-	train(&f, far(4), 1, 999, 0)->flags = PKT_APART;
-	deliver(&f);
-	assert_int_equal(played.trains, 0);
-	assert_int_equal(played.singles, 6);
-	close_both(&f);
-}
-
 /* What lies one behind the other and goes the same way goes together. */
 static void test_neighbours(void **state)
 {
@@ -592,7 +577,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_messages),
-		cmocka_unit_test(test_apart),
 		cmocka_unit_test(test_neighbours),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_refusal),

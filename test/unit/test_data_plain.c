@@ -184,7 +184,6 @@ static void framings_are_kept_apart(void **state)
 
 static void expect_framed(size_t ip_len)
 {
-	assert_int_equal(batch.v[0].flags, PKT_APART);
 	struct gre_plain gre;
 	const struct pkt *p = &batch.v[0];
 	assert_int_equal(p->len, 8 + ip_len);
