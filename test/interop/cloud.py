@@ -50,7 +50,8 @@ class Cloud:
 
     def __exit__(self, *_):
         for router in reversed(self.routers):
-            router.close()
+            with contextlib.suppress(OSError):  # when the guest is gone
+                router.close()
 
     # ---- Nodes
 

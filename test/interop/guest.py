@@ -30,9 +30,9 @@ class Done:
 
 
 class Guest:
-    def __init__(self, lab, kernel, ports):
-        self.lab, self.ns = lab, lab.ns("guest")
-        self.console = lab.path("console.log")
+    def __init__(self, lab, kernel, ports, console):
+        """console: where its kernel's messages go."""
+        self.lab, self.ns, self.console = lab, lab.ns("guest"), console
         argv = ["qemu-system-x86_64", "-machine", "pc,accel=" + ACCELERATOR, "-cpu", "max", "-smp", "2",
             "-m", "1024", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-serial", "file:" + self.console,
@@ -55,8 +55,11 @@ class Guest:
         if not self.process.alive():
             with open(self.console, errors="replace") as f:
                 fail("the guest has ended:\n%s%s" % (self.process.output(), f.read()[-2000:]))
+        return self.responds()
+
+    def responds(self, timeout=3):
         try:
-            return self.run("true", timeout=3).returncode == 0
+            return self.run("true", timeout=timeout).returncode == 0
         except OSError:
             return False
 

@@ -19,6 +19,7 @@ Each scenario says by counters which way packets went, and leaves a capture of t
 must find NHRP and nothing malformed.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -51,6 +52,18 @@ def end_by_signal():
         signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
 
 
+def boot(stack, out):
+    """A guest in a lab of its own, in place of the one that stack has."""
+    stack.close()
+    lab = stack.enter_context(Lab())
+    end_by_signal()
+    began = time.monotonic()
+    guest = Guest(lab, os.path.join(out, "kernel"), scenarios.PORTS, os.path.join(out, "console.log"))
+    print("a guest with Linux %s, up in %.0f s" % (guest.run("uname", "-r").stdout.strip(),
+        time.monotonic() - began), flush=True)
+    return guest
+
+
 def main(out, names):
     need_root()
     known = {f.__name__: f for f in scenarios.ALL}
@@ -59,12 +72,8 @@ def main(out, names):
         print("no scenario %s; there are: %s" % (" ".join(unknown), " ".join(known)))
         return 2
     count = dict.fromkeys(("passed", "failed", "skipped"), 0)
-    began = time.monotonic()
-    with Lab() as lab:
-        end_by_signal()
-        guest = Guest(lab, os.path.join(out, "kernel"), scenarios.PORTS)
-        print("a guest with Linux %s, up in %.0f s" % (guest.run("uname", "-r").stdout.strip(),
-            time.monotonic() - began), flush=True)
+    with contextlib.ExitStack() as stack:
+        guest = boot(stack, out)
         for function in [known[n] for n in names or known]:
             began = time.monotonic()
             outcome, word = "passed", "ok"
@@ -76,6 +85,10 @@ def main(out, names):
                 outcome, word, note = "failed", "FAIL", str(error)
                 if not isinstance(error, LabError):
                     traceback.print_exc(file=sys.stdout)
+                if not guest.responds(20):
+                    os.replace(os.path.join(out, "console.log"), os.path.join(out, "gone.log"))
+                    note += "; the guest is gone, its last words are in %s/gone.log" % out
+                    guest = boot(stack, out)
             count[outcome] += 1
             print("%-4s %-22s %5.1f s  %s" % (word, function.__name__, time.monotonic() - began, note),
                 flush=True)
