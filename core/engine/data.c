@@ -148,6 +148,18 @@ static uint32_t seal_packet(struct worker *w, struct session *s, struct pkt *p, 
 	return 1;
 }
 
+void data_count_sent(struct worker *w, struct path *path, uint64_t packets, uint64_t bytes,
+	uint64_t sent, uint64_t now)
+{
+	if (packets == 0)
+		return;
+	data_count(&w->counters.udp_tx_packets, packets);
+	data_count(&w->counters.udp_tx_bytes, sent);
+	atomic_store_explicit(&path->last_data_tx_ns, now, memory_order_relaxed);
+	atomic_fetch_add_explicit(&path->tx_packets, packets, memory_order_relaxed);
+	atomic_fetch_add_explicit(&path->tx_bytes, bytes, memory_order_relaxed);
+}
+
 static void seal_run(
 	struct worker *w, struct pkt_batch *b, unsigned from, unsigned to, uint64_t now)
 {
@@ -182,13 +194,7 @@ static void seal_run(
 		bytes += len;
 		sent += p->len;
 	}
-	if (packets == 0)
-		return;
-	data_count(&w->counters.udp_tx_packets, packets);
-	data_count(&w->counters.udp_tx_bytes, sent);
-	atomic_store_explicit(&path->last_data_tx_ns, now, memory_order_relaxed);
-	atomic_fetch_add_explicit(&path->tx_packets, packets, memory_order_relaxed);
-	atomic_fetch_add_explicit(&path->tx_bytes, bytes, memory_order_relaxed);
+	data_count_sent(w, path, packets, bytes, sent, now);
 }
 
 void data_seal_planned(struct worker *w, struct pkt_batch *b, uint64_t now)

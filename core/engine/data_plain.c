@@ -180,11 +180,5 @@ void data_frame_run(struct worker *w, struct pkt_batch *b, unsigned from, unsign
 		bytes += len;
 		sent += p->len;
 	}
-	if (packets == 0)
-		return;
-	data_count(&w->counters.udp_tx_packets, packets);
-	data_count(&w->counters.udp_tx_bytes, sent);
-	atomic_store_explicit(&path->last_data_tx_ns, now, memory_order_relaxed);
-	atomic_fetch_add_explicit(&path->tx_packets, packets, memory_order_relaxed);
-	atomic_fetch_add_explicit(&path->tx_bytes, bytes, memory_order_relaxed);
+	data_count_sent(w, path, packets, bytes, sent, now);
 }

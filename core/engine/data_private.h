@@ -63,6 +63,9 @@ void data_plain(
 	struct worker *w, const struct fib_view *fib, struct pkt *p, uint32_t *plan, uint64_t now);
 /* May a packet for dst go by this session? A plaintext member gets what its section allows. */
 bool data_plain_allows(const struct session *s, const struct ip_addr *dst);
+/* A run has been made ready to go: packets with so many bytes, which became `sent` bytes of datagrams. */
+void data_count_sent(struct worker *w, struct path *path, uint64_t packets, uint64_t bytes,
+	uint64_t sent, uint64_t now);
 /* The second pass for a run of a plaintext member's packets. */
 void data_frame_run(
 	struct worker *w, struct pkt_batch *b, unsigned from, unsigned to, uint64_t now);

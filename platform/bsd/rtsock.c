@@ -72,6 +72,7 @@ const struct rtsock_abi rtsock_macos = {
 const struct rtsock_abi rtsock_freebsd = {
 	.version = 5,
 	.round = 8,
+	.announces_links = true,
 	.af_inet6 = 28,
 	.route_len = 152,
 	.address_len = 20,
@@ -255,7 +256,7 @@ static bool parse_link(
 static bool parse_announcement(
 	const struct rtsock_abi *abi, const uint8_t *msg, size_t len, struct rtsock_message *out)
 {
-	if (abi != &rtsock_freebsd || len < ANNOUNCE_LEN)
+	if (!abi->announces_links || len < ANNOUNCE_LEN)
 		return false;
 	out->ifindex = get16(msg + ANNOUNCE_INDEX);
 	memcpy(out->name, msg + ANNOUNCE_NAME, sizeof out->name - 1);

@@ -14,6 +14,7 @@
 struct rtsock_abi {
 	uint8_t version;        /* of the messages, RTM_VERSION */
 	uint8_t round;          /* 4 on macOS, 8 where it is sizeof(long) */
+	bool announces_links;   /* RTSOCK_LINK_COMES_OR_GOES is what its name says */
 	uint8_t af_inet6;       /* AF_INET is 2 and AF_LINK 18 everywhere */
 	uint16_t route_len;     /* sizeof(struct rt_msghdr) */
 	uint16_t address_len;   /* sizeof(struct ifa_msghdr) */

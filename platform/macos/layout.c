@@ -1,10 +1,4 @@
-#include "platform/bsd/layout.h"
-
-#include <net/if.h>
-#include <net/if_dl.h>
-#include <net/route.h>
-#include <stddef.h>
-#include <sys/socket.h>
+#include "platform/bsd/layout_checks.h"
 
 /* The numbers of rtsock.c against macOS's headers. */
 _Static_assert(RTM_VERSION == 5 && RTM_ADD == 1 && RTM_DELETE == 2 && RTM_CHANGE == 3 &&
@@ -14,24 +8,6 @@ _Static_assert(AF_INET == 2 && AF_INET6 == 30 && AF_LINK == 18, "families");
 _Static_assert(sizeof(struct rt_msghdr) == 92 && sizeof(struct ifa_msghdr) == 20 &&
 		sizeof(struct if_msghdr) == 112 && sizeof(struct sockaddr_dl) == 20,
 	"lengths");
-_Static_assert(offsetof(struct rt_msghdr, rtm_index) == 4 &&
-		offsetof(struct rt_msghdr, rtm_flags) == 8 &&
-		offsetof(struct rt_msghdr, rtm_addrs) == 12 &&
-		offsetof(struct rt_msghdr, rtm_pid) == 16 &&
-		offsetof(struct rt_msghdr, rtm_seq) == 20 &&
-		offsetof(struct rt_msghdr, rtm_errno) == 24,
-	"rt_msghdr");
-_Static_assert(offsetof(struct if_msghdr, ifm_addrs) == 4 &&
-		offsetof(struct if_msghdr, ifm_flags) == 8 &&
-		offsetof(struct if_msghdr, ifm_index) == 12 &&
-		offsetof(struct if_msghdr, ifm_data) + offsetof(struct if_data, ifi_mtu) == 24,
-	"if_msghdr");
-_Static_assert(offsetof(struct ifa_msghdr, ifam_addrs) == 4 &&
-		offsetof(struct ifa_msghdr, ifam_index) == 12,
-	"ifa_msghdr");
-_Static_assert(
-	RTA_DST == 1 && RTA_GATEWAY == 2 && RTA_NETMASK == 4 && RTA_IFP == 0x10 && RTA_IFA == 0x20,
-	"addresses");
 _Static_assert(RTF_UP == RTSOCK_UP && RTF_GATEWAY == RTSOCK_GATEWAY && RTF_HOST == RTSOCK_HOST &&
 		RTF_REJECT == RTSOCK_REJECT && RTF_STATIC == RTSOCK_STATIC &&
 		RTF_BLACKHOLE == RTSOCK_BLACKHOLE && RTF_PROTO2 == RTSOCK_OURS &&
@@ -39,9 +15,5 @@ _Static_assert(RTF_UP == RTSOCK_UP && RTF_GATEWAY == RTSOCK_GATEWAY && RTF_HOST 
 		RTF_MULTICAST == 0x800000 && RTF_LLINFO == 0x400 && RTF_WASCLONED == 0x20000 &&
 		RTF_IFSCOPE == 0x1000000,
 	"flags");
-_Static_assert(offsetof(struct sockaddr_dl, sdl_index) == 2 &&
-		offsetof(struct sockaddr_dl, sdl_nlen) == 5 &&
-		offsetof(struct sockaddr_dl, sdl_data) == 8,
-	"sockaddr_dl");
 
 const struct rtsock_abi *const rtsock_native = &rtsock_macos;
