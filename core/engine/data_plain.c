@@ -43,60 +43,80 @@ static void from_stranger(struct worker *w, struct pkt *p, uint16_t protocol, ui
 		data_consume(w, EVENT_PLAIN, p, NULL, protocol);
 }
 
-static void from_member(struct worker *w, const struct fib_view *fib, struct session *s,
+/* True: user data that goes on. */
+static bool from_member(struct worker *w, const struct fib_view *fib, struct session *s,
 	struct pkt *p, uint16_t protocol, uint32_t *plan, uint64_t now)
 {
-	struct path *path = &w->plane->sessions.paths[s->peer];
-	uint32_t len = p->len;
 	if (protocol == GRE_PROTO_NHRP) {
 		if (bucket_take_shared(
 			    &s->control, NS_PER_S / MEMBER_NHRP_PER_S, MEMBER_NHRP_BURST, now))
 			data_consume(w, EVENT_PLAIN, p, s, protocol);
 		else
 			data_drop(w, p, DROP_RATE_LIMITED);
-		return;
+		return false;
 	}
 	if (p->len == 0 || (p->data[0] >> 4 == 6) != (protocol == GRE_PROTO_IPV6)) {
 		data_drop(w, p, DROP_BAD_INNER);
-		return;
+		return false;
 	}
 	data_decide(w, fib, s, p, plan, now);
-	if (p->verdict != PKT_WRITE_TUN && *plan == SESSION_NONE)
-		return;
-	atomic_store_explicit(&path->last_rx_ns, now, memory_order_relaxed);
-	atomic_store_explicit(&path->last_data_rx_ns, now, memory_order_relaxed);
-	atomic_fetch_add_explicit(&path->rx_packets, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&path->rx_bytes, len, memory_order_relaxed);
-	data_count(&w->counters.udp_rx_packets, 1);
-	data_count(&w->counters.udp_rx_bytes, len);
+	return p->verdict == PKT_WRITE_TUN || *plan != SESSION_NONE;
 }
 
-void data_plain(
-	struct worker *w, const struct fib_view *fib, struct pkt *p, uint32_t *plan, uint64_t now)
+/* Takes the GRE header off. False: dropped. */
+static bool open_plain(
+	struct worker *w, const struct plain_section *section, struct pkt *p, uint16_t *protocol)
 {
 	struct gre_plain header;
-	const struct plain_section *section =
-		plain_section_for(&w->plane->plain, &p->remote.addr, p->flags & PKT_GRE);
-	if (!section || gre_plain_read(p->data, p->len, &header) < 0) {
+	if (gre_plain_read(p->data, p->len, &header) < 0) {
 		data_drop(w, p, DROP_BAD_OUTER);
-		return;
+		return false;
 	}
 	if (header.have_key != section->have_key || header.key != section->key) {
 		data_drop(w, p, DROP_PLAIN_KEY);
-		return;
+		return false;
 	}
 	if (header.protocol != GRE_PROTO_IPV4 && header.protocol != GRE_PROTO_IPV6 &&
 		header.protocol != GRE_PROTO_NHRP) {
 		data_drop(w, p, DROP_BAD_OUTER);
-		return;
+		return false;
 	}
 	p->data += header.hdr_len;
 	p->len -= header.hdr_len;
-	struct session *s = member_at(w, &p->remote.addr);
-	if (s && s->plain)
-		from_member(w, fib, s, p, header.protocol, plan, now);
-	else
-		from_stranger(w, p, header.protocol, now);
+	*protocol = header.protocol;
+	return true;
+}
+
+void data_plain_run(struct worker *w, const struct fib_view *fib, struct pkt_batch *b,
+	unsigned from, unsigned to, uint64_t now)
+{
+	const struct pkt *first = &b->v[from];
+	const struct plain_section *section =
+		plain_section_for(&w->plane->plain, &first->remote.addr, first->flags & PKT_GRE);
+	struct session *s = section ? member_at(w, &first->remote.addr) : NULL;
+	uint64_t packets = 0, bytes = 0;
+	for (unsigned i = from; i < to; i++) {
+		struct pkt *p = &b->v[i];
+		uint16_t protocol;
+		if (!section) {
+			data_drop(w, p, DROP_BAD_OUTER);
+			continue;
+		}
+		if (!open_plain(w, section, p, &protocol))
+			continue;
+		uint32_t len = p->len;
+		if (!s || !s->plain) {
+			from_stranger(w, p, protocol, now);
+		} else if (from_member(w, fib, s, p, protocol, &w->plan[i], now)) {
+			packets++;
+			bytes += len;
+		}
+	}
+	if (packets) {
+		struct path *path = &w->plane->sessions.paths[s->peer];
+		atomic_store_explicit(&path->last_rx_ns, now, memory_order_relaxed);
+		data_count_received(w, path, packets, bytes, now);
+	}
 }
 
 bool data_plain_allows(const struct session *s, const struct ip_addr *dst)

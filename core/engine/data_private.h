@@ -58,9 +58,12 @@ bool data_answer_icmp(struct worker *w, struct pkt *p, const struct ip_addr *fro
 /* Decides about an IP packet that came from this peer: verdict, or *plan. */
 void data_decide(struct worker *w, const struct fib_view *fib, struct session *s, struct pkt *p,
 	uint32_t *plan, uint64_t now);
-/* A datagram that is neither sealed nor a handshake message (data_plain.c). */
-void data_plain(
-	struct worker *w, const struct fib_view *fib, struct pkt *p, uint32_t *plan, uint64_t now);
+/* A run of plaintext datagrams from one address (data_plain.c). */
+void data_plain_run(struct worker *w, const struct fib_view *fib, struct pkt_batch *b,
+	unsigned from, unsigned to, uint64_t now);
+/* User data that has come by this path and goes on. */
+void data_count_received(
+	struct worker *w, struct path *path, uint64_t packets, uint64_t bytes, uint64_t now);
 /* May a packet for dst go by this session? A plaintext member gets what its section allows. */
 bool data_plain_allows(const struct session *s, const struct ip_addr *dst);
 /* A run has been made ready to go: packets with so many bytes, which became `sent` bytes of datagrams. */

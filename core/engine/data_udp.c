@@ -314,6 +314,16 @@ static void report_unknown(struct worker *w, uint32_t index, const struct pkt *p
 	ring_push(&w->events);
 }
 
+void data_count_received(
+	struct worker *w, struct path *path, uint64_t packets, uint64_t bytes, uint64_t now)
+{
+	atomic_store_explicit(&path->last_data_rx_ns, now, memory_order_relaxed);
+	atomic_fetch_add_explicit(&path->rx_packets, packets, memory_order_relaxed);
+	atomic_fetch_add_explicit(&path->rx_bytes, bytes, memory_order_relaxed);
+	data_count(&w->counters.udp_rx_packets, packets);
+	data_count(&w->counters.udp_rx_bytes, bytes);
+}
+
 static void receive_run(struct worker *w, const struct fib_view *fib,
 	const struct sealed_header *header, struct pkt_batch *b, unsigned from, unsigned to,
 	uint64_t now)
@@ -347,24 +357,25 @@ static void receive_run(struct worker *w, const struct fib_view *fib,
 		}
 		atomic_store_explicit(&path->last_rx_ns, now, memory_order_relaxed);
 	}
-	if (packets) {
-		atomic_store_explicit(&path->last_data_rx_ns, now, memory_order_relaxed);
-		atomic_fetch_add_explicit(&path->rx_packets, packets, memory_order_relaxed);
-		atomic_fetch_add_explicit(&path->rx_bytes, bytes, memory_order_relaxed);
-		data_count(&w->counters.udp_rx_packets, packets);
-		data_count(&w->counters.udp_rx_bytes, bytes);
-	}
+	if (packets)
+		data_count_received(w, path, packets, bytes, now);
 }
 
-static void unsealed(
-	struct worker *w, const struct fib_view *fib, struct pkt *p, uint32_t *plan, uint64_t now)
+/* Without a section of interop mode nothing is. */
+static bool is_plain(const struct worker *w, const struct pkt *p)
 {
-	enum gre_kind kind = gre_classify(p->data, p->len);
-	if (kind == GRE_PLAIN && w->plane->plain.n) {
-		data_plain(w, fib, p, plan, now);
-		return;
-	}
-	if (kind != GRE_HANDSHAKE || (p->flags & PKT_GRE)) {
+	return w->plane->plain.n && gre_classify(p->data, p->len) == GRE_PLAIN;
+}
+
+static bool same_source(const struct pkt *a, const struct pkt *b)
+{
+	return addr_equal(&a->remote.addr, &b->remote.addr) &&
+		(a->flags & PKT_GRE) == (b->flags & PKT_GRE);
+}
+
+static void unsealed(struct worker *w, struct pkt *p)
+{
+	if (gre_classify(p->data, p->len) != GRE_HANDSHAKE || (p->flags & PKT_GRE)) {
 		data_drop(w, p, DROP_BAD_OUTER);
 		return;
 	}
@@ -385,9 +396,16 @@ void data_from_udp(struct worker *w, struct pkt_batch *b, uint64_t now)
 	for (unsigned from = 0, to; from < b->n; from = to) {
 		struct sealed_header header, next;
 		to = from + 1;
+		if (is_plain(w, &b->v[from])) {
+			while (to < b->n && is_plain(w, &b->v[to]) &&
+				same_source(&b->v[from], &b->v[to]))
+				to++;
+			data_plain_run(w, &fib, b, from, to, now);
+			continue;
+		}
 		if ((b->v[from].flags & PKT_GRE) ||
 			!sealed_parse(b->v[from].data, b->v[from].len, &header)) {
-			unsealed(w, &fib, &b->v[from], &w->plan[from], now);
+			unsealed(w, &b->v[from]);
 			continue;
 		}
 		while (to < b->n && sealed_parse(b->v[to].data, b->v[to].len, &next) &&
